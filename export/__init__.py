@@ -1,0 +1,1 @@
+"""The exporter: a checkpoint in, a verified bundle that the worker loads out."""

@@ -1,0 +1,282 @@
+"""`python -m stream run | score | verify | schema | settings`: plugs the worker together."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliPositionalArg,
+    CliSubCommand,
+    SettingsConfigDict,
+    get_subcommand,
+)
+
+from stream import logs, schema, settings
+from stream.bundle import read_bundle
+from stream.errors import FatalError, KcguardError, StopDeadlineError
+from stream.policy import Policy, decide
+from stream.settings import Settings
+
+log = logging.getLogger("stream")
+
+
+class Run(Settings):
+    __doc__ = "Read utterances from Kafka, judge them and emit flags, until SIGTERM."
+
+    def run(self) -> int:
+        logs.configure(self.log_level, self.log_format)
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(self))
+
+
+class Score(BaseModel):
+    """Score texts without Kafka: one a line in, one JSON object a line out, in the same order."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: CliPositionalArg[str] = Field("-", description="A UTF-8 text file; - is standard input.")
+    bundle: Path = Field(Path("models/kcguard"), description="The bundle to score with.")
+
+    def run(self) -> int:
+        from stream.classifier import Classifier
+
+        bundle = read_bundle(self.bundle)
+        classifier = Classifier(bundle)
+        with _lines(self.file) as source:
+            for texts in _batches(source):
+                for text, row in zip(texts, classifier.score(texts).scores, strict=True):
+                    verdict = decide(row, bundle.manifest.thresholds)
+                    answer = {
+                        "text": text,
+                        "label": verdict.label,
+                        "label_code": schema.LABEL_CODES[verdict.label],
+                        "flagged": verdict.flagged,
+                        "score": round(verdict.score, 6),
+                        "scores": {name: round(x, 6) for name, x in verdict.scores.items()},
+                    }
+                    print(json.dumps(answer, ensure_ascii=False), flush=True)
+        classifier.close()
+        return 0
+
+
+class Verify(BaseModel):
+    """Check a bundle: hashes, labels, normaliser, and its golden scores on this machine."""
+
+    model_config = ConfigDict(frozen=True)
+
+    directory: CliPositionalArg[Path] = Field(description="The bundle's directory.")
+
+    def run(self) -> int:
+        from stream.classifier import Classifier
+
+        classifier = Classifier(read_bundle(self.directory))
+        classifier.verify()
+        manifest = classifier.manifest
+        classifier.close()
+        print(
+            f"{self.directory}: {manifest.name} {manifest.version} ({manifest.precision}) verifies: "
+            f"{len(manifest.files)} files, {len(manifest.golden)} golden texts"
+        )
+        return 0
+
+
+class Schema(BaseModel):
+    """Print the JSON Schemas of the three topics."""
+
+    def run(self) -> int:
+        print(json.dumps(schema.json_schemas(), ensure_ascii=False, indent=2))
+        return 0
+
+
+class ShowSettings(BaseModel):
+    """Print every setting of `run` as a Markdown table."""
+
+    def run(self) -> int:
+        print(settings.table())
+        return 0
+
+
+class Stream(BaseSettings):
+    """Real-time detection of 욕설 and 성희롱 in Korean call-centre transcripts."""
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="kcguard-stream",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        env_prefix="KCGUARD_COMMAND_",
+    )
+
+    run: CliSubCommand[Run] = Field(description=Run.__doc__)
+    score: CliSubCommand[Score] = Field(description=Score.__doc__)
+    verify: CliSubCommand[Verify] = Field(description=Verify.__doc__)
+    schemas: CliSubCommand[Schema] = Field(alias="schema", description=Schema.__doc__)
+    settings: CliSubCommand[ShowSettings] = Field(description=ShowSettings.__doc__)
+
+
+def worker_version() -> str:
+    try:
+        return version("kcguard")
+    except PackageNotFoundError:
+        return "unpackaged"
+
+
+async def _serve(config: Settings) -> int:
+    """Plug the edges into the worker and run it until a signal; return the exit status."""
+    from prometheus_client import CollectorRegistry
+
+    from stream.broker import KafkaBroker, KafkaConfig
+    from stream.classifier import Classifier
+    from stream.http import HttpPort, application
+    from stream.limits import DeadLetterLimit
+    from stream.messages import Outbox
+    from stream.metrics import Metrics
+    from stream.ports import Readiness
+    from stream.worker import Worker
+
+    registry, readiness = CollectorRegistry(), Readiness()
+    metrics = Metrics(registry, readiness)
+    with HttpPort(config.http_host, config.http_port, application(registry, readiness)) as port:
+        classifier = Classifier(
+            read_bundle(config.bundle),
+            config.device,
+            config.callers,
+            config.max_batch_tokens,
+            config.max_batch_rows,
+        )
+        await asyncio.to_thread(classifier.verify)
+        readiness.warm = True
+        manifest = classifier.manifest
+        metrics.bundle(manifest)
+        thresholds = {
+            **manifest.thresholds,
+            **({schema.ABUSE: config.abuse_threshold} if config.abuse_threshold else {}),
+        }
+        if config.sexual_harassment_threshold:
+            thresholds[schema.SEXUAL_HARASSMENT] = config.sexual_harassment_threshold
+        broker = KafkaBroker(
+            KafkaConfig(
+                bootstrap_servers=config.bootstrap_servers,
+                group_id=config.group_id,
+                group_instance_id=config.group_instance_id,
+                topic=config.source_topic,
+                auto_offset_reset=config.auto_offset_reset,
+                max_chunk_records=config.max_chunk_records,
+            ),
+            metrics.rebalance,
+        )
+        readiness.assigned = lambda: broker.assigned
+        worker = Worker(
+            broker=broker,
+            scorer=classifier,
+            policy=Policy(thresholds=thresholds, judged_speakers=config.judged_speakers),
+            outbox=Outbox(
+                flags_topic=config.flags_topic,
+                dead_letters_topic=config.dead_letters_topic,
+                text_mode=config.flag_text,
+                model=manifest.identity(),
+                group_id=config.group_id,
+                worker_version=worker_version(),
+            ),
+            limit=DeadLetterLimit(config.dead_letter_max_ratio, config.dead_letter_max_consecutive),
+            observer=metrics,
+            readiness=readiness,
+            max_record_bytes=config.max_record_bytes,
+        )
+        log.info(
+            "%s %s judges; metrics at %s/metrics", manifest.name, manifest.version, port.address
+        )
+        try:
+            await _until_signal(worker.run, config.stop_seconds)
+        finally:
+            classifier.close()
+    log.info("stopped; everything read was judged and committed")
+    return 0
+
+
+async def _until_signal(
+    run: Callable[[asyncio.Event], Awaitable[None]], stop_seconds: float
+) -> None:
+    """Run until it ends or SIGTERM/SIGINT comes; then let it stop within `stop_seconds`.
+
+    A second signal ends the process at once. Raises StopDeadlineError where the stop took longer.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        log.info("%s: finishing the chunk in flight", signal.Signals(number).name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    work = asyncio.create_task(run(stop), name="worker")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not work.done():
+        await asyncio.wait({work}, timeout=stop_seconds)
+    if not work.done():
+        work.cancel()
+        raise StopDeadlineError(
+            f"not stopped within {stop_seconds:g} s; the chunk in flight was not committed and "
+            "will be judged again"
+        )
+    await work
+
+
+@contextlib.contextmanager
+def _lines(file: str) -> Iterator[Iterator[str]]:
+    """Yield the lines of `file` without their ends; what is no UTF-8 becomes U+FFFD."""
+    opened = contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb")
+    with opened as source:
+        yield (line.rstrip(b"\r\n").decode(errors="replace") for line in source)
+
+
+def _batches(lines: Iterator[str], size: int = 64) -> Iterator[list[str]]:
+    """Yield lists of up to `size` lines; single lines where a person types them."""
+    size = 1 if sys.stdin.isatty() else size
+    while batch := list(itertools.islice(lines, size)):
+        yield batch
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit status (see stream/errors.py for those over 1)."""
+    try:
+        given = CliApp.run(Stream, cli_args=arguments)
+        command = get_subcommand(given)
+        assert isinstance(command, Run | Score | Verify | Schema | ShowSettings)
+        return command.run()
+    except KcguardError as error:
+        print(f"kcguard-stream: {error}", file=sys.stderr)
+        return error.exit_code if isinstance(error, FatalError) else 1
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            place = ".".join(map(str, detail["loc"]))
+            print(f"kcguard-stream: {place}: {detail['msg']}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever read our output went away (`| head`): nothing to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"kcguard-stream: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

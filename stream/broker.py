@@ -1,0 +1,236 @@
+"""Kafka as the worker sees it: the only file that knows aiokafka.
+
+What aiokafka 0.14 does that shapes this file:
+- cancelling `getmany()` leaks its fetch count, so it is given a time-out and never cancelled;
+- a deserialiser that raises makes the client refetch the batch for ever, so bytes stay bytes;
+- a bare `commit()` commits whatever was fetched, so offsets are always given;
+- `stop()`, `flush()` and sends can hang when the broker is gone, so each has a deadline of ours;
+- a batch that an idempotent producer gives up leaves a gap in its sequence, so a producer that
+  failed once is replaced;
+- a member that has been idle for `max_poll_interval_ms` skips its rejoin and is locked out. Our
+  own watch on progress does that limit's work, so the limit is set out of reach.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+)
+
+from stream.errors import BrokerUnavailableError, ConfigurationError
+from stream.ports import Chunk, Message, Place, Record
+
+log = logging.getLogger(__name__)
+
+_NEVER_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class KafkaConfig:
+    """How to reach the broker and how much to take at once."""
+
+    bootstrap_servers: str
+    group_id: str
+    topic: str
+    group_instance_id: str | None = None
+    auto_offset_reset: str = "earliest"
+    max_chunk_records: int = 256
+    poll_seconds: float = 0.2
+    # Small: getmany() empties one partition before the next, and a lagging one must not starve
+    # the others.
+    max_partition_fetch_bytes: int = 256 * 1024
+    drain_seconds: float = 20.0
+    publish_seconds: float = 30.0
+    stop_seconds: float = 5.0
+    session_timeout_ms: int = 15_000
+    connection: dict[str, Any] = field(default_factory=dict)
+
+
+class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """`ports.Broker` on a Kafka cluster, for one consumer group member."""
+
+    def __init__(self, config: KafkaConfig, on_rebalance: Callable[[], None]) -> None:
+        self._config = config
+        self._on_rebalance = on_rebalance
+        self._drain: Callable[[], Awaitable[None]] | None = None
+        self._consumer: Any = None
+        self._producer: Any = None
+        self._generation = 0
+        self._oldest_committable = 0
+        self._assigned = asyncio.Event()
+        self._pulling = asyncio.Lock()
+
+    @property
+    def generation(self) -> int:
+        return self._generation
+
+    @property
+    def assigned(self) -> bool:
+        return self._assigned.is_set()
+
+    async def start(self, drain: Callable[[], Awaitable[None]]) -> None:
+        self._drain = drain
+        config = self._config
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=config.bootstrap_servers,
+            group_id=config.group_id,
+            group_instance_id=config.group_instance_id,
+            auto_offset_reset=config.auto_offset_reset,
+            enable_auto_commit=False,
+            max_partition_fetch_bytes=config.max_partition_fetch_bytes,
+            session_timeout_ms=config.session_timeout_ms,
+            heartbeat_interval_ms=config.session_timeout_ms // 5,
+            rebalance_timeout_ms=int(config.drain_seconds * 1000) + 10_000,
+            max_poll_interval_ms=_NEVER_MS,
+            **config.connection,
+        )
+        self._consumer.subscribe([config.topic], listener=self)
+        try:
+            await self._consumer.start()
+            self._producer = await self._new_producer()
+        except KafkaError as error:
+            await self.stop()
+            raise ConfigurationError(
+                f"no Kafka at {config.bootstrap_servers} ({type(error).__name__}); "
+                "check KCGUARD_BOOTSTRAP_SERVERS"
+            ) from error
+
+    async def _new_producer(self) -> Any:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._config.bootstrap_servers,
+            acks="all",
+            enable_idempotence=True,
+            compression_type="lz4",
+            request_timeout_ms=int(self._config.publish_seconds * 1000),
+            **self._config.connection,
+        )
+        try:
+            async with asyncio.timeout(self._config.publish_seconds):
+                await producer.start()
+        except BaseException:
+            await self._bounded(producer.stop(), "closing a producer that did not start")
+            raise
+        return producer
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def pull(self) -> Chunk:
+        async with self._pulling:
+            if not self._assigned.is_set():
+                await self._wait_for_assignment()
+                return Chunk((), self._generation)
+            try:
+                fetched = await self._consumer.getmany(
+                    timeout_ms=int(self._config.poll_seconds * 1000),
+                    max_records=self._config.max_chunk_records,
+                )
+            except KafkaError as error:
+                raise BrokerUnavailableError(f"pull: {type(error).__name__}") from error
+            records = [
+                Record(
+                    Place(message.topic, message.partition),
+                    message.offset,
+                    message.timestamp,
+                    message.key,
+                    message.value,
+                    tuple((name, value or b"") for name, value in message.headers),
+                )
+                for messages in fetched.values()
+                for message in messages
+            ]
+            return Chunk(records, self._generation)
+
+    async def _wait_for_assignment(self) -> None:
+        try:
+            async with asyncio.timeout(self._config.poll_seconds):
+                await self._assigned.wait()
+        except TimeoutError:
+            return
+
+    async def commit(self, chunk: Chunk) -> bool:
+        if chunk.generation < self._oldest_committable:
+            return False
+        offsets = {TopicPartition(*place): at for place, at in chunk.committable.items()}
+        try:
+            async with asyncio.timeout(self._config.publish_seconds):
+                await self._consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError, RebalanceInProgressError):
+            return False
+        except (KafkaError, TimeoutError) as error:
+            raise BrokerUnavailableError(f"commit: {type(error).__name__}") from error
+        return True
+
+    # -- rebalancing ---------------------------------------------------------------------------
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Let the chunk in flight finish and commit, for a bounded time; then it may not any more.
+
+        Called by aiokafka before the group is joined anew, while heartbeats go on.
+        """
+        self._assigned.clear()
+        # A pull under way belongs to the old generation, whatever it returns.
+        async with self._pulling:
+            self._generation += 1
+        if revoked and self._drain:
+            self._on_rebalance()
+            try:
+                async with asyncio.timeout(self._config.drain_seconds):
+                    await self._drain()
+            except TimeoutError:
+                log.warning("revoked before the chunk in flight was done; it will be redelivered")
+        self._oldest_committable = self._generation
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        log.info("assigned %d partitions", len(assigned))
+        self._assigned.set()
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        try:
+            async with asyncio.timeout(self._config.publish_seconds):
+                if self._producer is None:
+                    self._producer = await self._new_producer()
+                # Sent one after another: the order within a key is the order of `messages`.
+                acknowledgements = [
+                    await self._producer.send(
+                        message.topic,
+                        key=message.key,
+                        value=message.value,
+                        headers=list(message.headers),
+                    )
+                    for message in messages
+                ]
+                await asyncio.gather(*acknowledgements)
+        except (KafkaError, TimeoutError) as error:
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                await self._bounded(producer.stop(), "closing a failed producer")
+            raise BrokerUnavailableError(f"publish: {type(error).__name__}") from error
+
+    async def stop(self) -> None:
+        producer, self._producer = self._producer, None
+        consumer, self._consumer = self._consumer, None
+        if producer is not None:
+            await self._bounded(producer.stop(), "closing the producer")
+        if consumer is not None:
+            await self._bounded(consumer.stop(), "leaving the group")
+
+    async def _bounded(self, action: Awaitable[None], what: str) -> None:
+        try:
+            async with asyncio.timeout(self._config.stop_seconds):
+                await action
+        except TimeoutError:
+            log.warning("%s took over %g s; left alone", what, self._config.stop_seconds)
+        except KafkaError as error:
+            log.warning("%s: %s", what, type(error).__name__)

@@ -1,0 +1,94 @@
+"""What a model's scores mean: which verdict, how severe, and whose utterances are judged at all.
+
+Pure: numbers and settings in, a decision out. The worker acts on it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from stream.schema import (
+    ABUSE,
+    FLAGGED_LABELS,
+    LABELS,
+    NORMAL,
+    SEXUAL_HARASSMENT,
+    Speaker,
+    Utterance,
+)
+
+Severity = Literal["low", "medium", "high"]
+
+
+class Verdict(BaseModel):
+    """The decision for one utterance."""
+
+    model_config = ConfigDict(frozen=True)
+
+    label: str
+    score: float
+    scores: dict[str, float]
+    threshold: float | None = None
+    """The threshold that `score` reached; None for 정상."""
+
+    @property
+    def flagged(self) -> bool:
+        return self.label != NORMAL
+
+
+class Policy(BaseModel):
+    """Thresholds, severities and judged speakers; its version changes with any of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    thresholds: dict[str, float]
+    severities: dict[str, Severity] = Field(
+        default_factory=lambda: {ABUSE: "medium", SEXUAL_HARASSMENT: "high"}
+    )
+    judged_speakers: frozenset[Speaker]
+
+    @field_validator("thresholds")
+    @classmethod
+    def _complete(cls, value: dict[str, float]) -> dict[str, float]:
+        if set(value) != set(FLAGGED_LABELS) or not all(0 < x <= 1 for x in value.values()):
+            raise ValueError(f"needs one threshold over 0 and up to 1 for each of {FLAGGED_LABELS}")
+        return value
+
+    @property
+    def version(self) -> str:
+        """Return a short hash of everything that can change a decision."""
+        parts = (
+            sorted(self.thresholds.items()),
+            sorted(self.severities.items()),
+            sorted(self.judged_speakers),
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+Skip = Literal["skipped_partial", "skipped_role"]
+
+
+def skip_reason(utterance: Utterance, judged: frozenset[Speaker]) -> Skip | None:
+    """Return why `utterance` is not judged, or None: partials and other speakers are not."""
+    if not utterance.is_final:
+        return "skipped_partial"
+    return None if utterance.speaker in judged else "skipped_role"
+
+
+def decide(
+    scores: Sequence[float] | npt.NDArray[np.float32], thresholds: Mapping[str, float]
+) -> Verdict:
+    """Return the verdict for one row of scores (in the order of LABELS).
+
+    Of the labels whose score reaches their threshold the likelier one is flagged; none: 정상.
+    """
+    by_label = {label: float(score) for label, score in zip(LABELS, scores, strict=True)}
+    reached = [label for label in FLAGGED_LABELS if by_label[label] >= thresholds[label]]
+    label = max(reached, key=by_label.__getitem__, default=NORMAL)
+    return Verdict(
+        label=label, score=by_label[label], scores=by_label, threshold=thresholds.get(label)
+    )

@@ -1,0 +1,1 @@
+"""Unit, contract, integration tests and benchmarks."""

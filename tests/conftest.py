@@ -1,0 +1,14 @@
+"""Shared fixtures; no test sees the caller's KCGUARD_* settings, but for the broker to use."""
+
+import os
+
+import pytest
+
+pytest_plugins = ["tests.kafka.fixtures"]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("KCGUARD_") and name != "KCGUARD_TEST_KAFKA":
+            monkeypatch.delenv(name)

@@ -1,0 +1,1 @@
+"""What any broker must do; run against the one in memory and a real Kafka."""

@@ -1,0 +1,1 @@
+"""The demo's parts; the worker itself is not started here."""

@@ -1,0 +1,1 @@
+"""The pure rung: text, schema, policy, batching, bundle, messages, limits."""

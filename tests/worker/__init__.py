@@ -1,0 +1,1 @@
+"""The worker, on the broker in memory and on a real Kafka."""

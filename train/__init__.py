@@ -1,0 +1,1 @@
+"""The offline trainer: labelled text in, a fine-tuned checkpoint with its figures out."""

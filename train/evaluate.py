@@ -1,0 +1,73 @@
+"""Scores a checkpoint on labelled text and says how good it is."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stream.schema import LABELS
+from train import data, model
+from train.metrics import Scores, choose_thresholds, measure, softmax
+
+
+def score(checkpoint: Path, texts: Sequence[str], batch_size: int = 64) -> Scores:
+    """Return the torch model's scores [texts, labels] for normalised `texts`."""
+    return softmax(logits(checkpoint, texts, batch_size))
+
+
+def logits(checkpoint: Path, texts: Sequence[str], batch_size: int = 64) -> Scores:
+    """Return the torch model's logits [texts, labels] for normalised `texts`."""
+    net, tokenizer = model.load(str(checkpoint))
+    net.eval()
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+    rows = np.zeros((len(texts), len(LABELS)), np.float32)
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = tokenizer(
+            [texts[index] for index in chosen], truncation=True, padding=True, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            rows[chosen] = net(**batch).logits.float().numpy()
+    return rows
+
+
+def evaluate_checkpoint(
+    checkpoint: Path,
+    file: Path,
+    false_alarm_budget: float,
+    thresholds: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Return the figures of `checkpoint` on the labelled `file`.
+
+    `at_thresholds` decides as the worker does; where `thresholds` is None they are chosen on
+    this very file for `false_alarm_budget`, so its false-positive rate is that budget by design.
+    """
+    examples = data.deduplicate(data.read(file))
+    scores = score(checkpoint, [example.text for example in examples])
+    targets = np.array([LABELS.index(example.label) for example in examples])
+    thresholds = thresholds or choose_thresholds(scores, targets, false_alarm_budget)
+    return {
+        "file": file.name,
+        "highest_score": measure(scores, targets),
+        "thresholds": dict(thresholds),
+        "at_thresholds": measure(scores, targets, thresholds),
+    }
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Return one of the two reports as text for a terminal."""
+    lines = [f"{report['rows']} rows, accuracy {report['accuracy']:.2%}"]
+    lines += [
+        f"  {label}: precision {row['precision']:.2%}  recall {row['recall']:.2%}  "
+        f"F1 {row['f1']:.2%}  ({row['rows']} rows)"
+        for label, row in report["labels"].items()
+    ]
+    lines += [
+        f"  detection {label}: {rate:.2%}" for label, rate in report["detection_rate"].items()
+    ]
+    lines.append(f"  false positives on 정상: {report['false_positive_rate']:.2%}")
+    lines.append("  confusion (rows true, columns decided; 정상, 욕설, 성희롱)")
+    lines += ["    " + " ".join(f"{n:6d}" for n in row) for row in report["confusion"]]
+    return "\n".join(lines)

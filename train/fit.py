@@ -1,0 +1,179 @@
+"""Fine-tunes a base model on labelled text: read, split, train, choose, measure, write."""
+
+import json
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from stream.schema import LABELS
+from stream.text import NORMALISER_VERSION
+from train import data, model
+from train.config import FitConfig
+from train.data import Example
+from train.evaluate import evaluate_checkpoint
+from train.metrics import measure, softmax
+
+log = logging.getLogger(__name__)
+
+
+class TokenDropoutCollator(DataCollatorWithPadding):  # type: ignore[misc]  # untyped base class
+    """Pads a batch and replaces a share of its ordinary tokens by the unknown token."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, rate: float, seed: int) -> None:
+        super().__init__(tokenizer)
+        self.rate = rate
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        batch: dict[str, torch.Tensor] = super().__call__(features)
+        ids = batch["input_ids"]
+        special = torch.isin(ids, torch.tensor(self.tokenizer.all_special_ids))
+        dropped = (torch.rand(ids.shape, generator=self.generator) < self.rate) & ~special
+        batch["input_ids"] = ids.masked_fill(dropped, self.tokenizer.unk_token_id)
+        return batch
+
+
+class _Trainer(Trainer):  # type: ignore[misc]  # untyped base class
+    """Trainer whose token dropout touches training batches only."""
+
+    training_collator: DataCollatorWithPadding
+
+    def get_train_dataloader(self) -> Any:
+        plain, self.data_collator = self.data_collator, self.training_collator
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = plain
+
+
+def fit(config: FitConfig) -> None:
+    """Run the whole of it; `config.out` then holds the checkpoint described in `_finish`."""
+    if (config.out / "training.json").exists():
+        raise data.DataError(f"{config.out}: holds a finished run; choose another --out")
+    set_seed(config.seed)
+    splits = data.load(config.data, config.seed)
+    for part, counts in splits.counts().items():
+        log.info("%s: %s", part, ", ".join(f"{n} {label}" for label, n in counts.items()))
+    net, tokenizer = model.load(config.base_model, config.pooling)
+    tokenizer.model_max_length = min(config.max_length, net.config.max_position_embeddings)
+
+    steps = total_steps(len(splits.train), config)
+    warmup = clamped_warmup(config.warmup_steps, steps)
+    if warmup < config.warmup_steps:
+        log.info("warm-up clamped from %d to %d of %d steps", config.warmup_steps, warmup, steps)
+    trainer = _Trainer(
+        model=net,
+        args=TrainingArguments(
+            output_dir=str(config.out / "checkpoints"),
+            num_train_epochs=config.epochs,
+            per_device_train_batch_size=config.batch_size,
+            per_device_eval_batch_size=64,
+            learning_rate=config.learning_rate,
+            warmup_steps=warmup,
+            weight_decay=config.weight_decay,
+            label_smoothing_factor=config.label_smoothing,
+            logging_steps=config.logging_steps,
+            eval_strategy="epoch",
+            save_strategy="epoch",
+            save_total_limit=2,
+            load_best_model_at_end=True,
+            metric_for_best_model="macro_f1",
+            # Rows of like length ride together: no token is computed for padding's sake.
+            group_by_length=True,
+            seed=config.seed,
+            report_to=[],
+            remove_unused_columns=False,
+        ),
+        train_dataset=encode(splits.train, tokenizer),
+        eval_dataset=encode(splits.validation, tokenizer),
+        processing_class=tokenizer,
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=_validation_metrics,
+    )
+    trainer.training_collator = TokenDropoutCollator(tokenizer, config.token_dropout, config.seed)
+    trainer.train()
+    if trainer.is_world_process_zero():
+        _finish(config, splits, trainer)
+
+
+def total_steps(rows: int, config: FitConfig) -> int:
+    """Return the optimiser steps of the whole run on one device."""
+    return int(-(-rows // config.batch_size) * config.epochs)
+
+
+def clamped_warmup(asked: int, steps: int) -> int:
+    """Return the warm-up: as asked, but at most a fifth of all steps."""
+    return min(asked, steps // 5)
+
+
+def encode(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:
+    """Return one {input_ids, attention_mask, label} a row, cut at the tokenizer's length."""
+    encoded = tokenizer([row.text for row in examples], truncation=True)
+    return [
+        {
+            "input_ids": ids,
+            "attention_mask": [1] * len(ids),
+            "label": LABELS.index(row.label),
+        }
+        for ids, row in zip(encoded["input_ids"], examples, strict=True)
+    ]
+
+
+def _validation_metrics(prediction: EvalPrediction) -> dict[str, float]:
+    logits = np.asarray(prediction.predictions)
+    report = measure(softmax(logits), np.asarray(prediction.label_ids))
+    return {"accuracy": report["accuracy"], "macro_f1": report["macro_f1"]}
+
+
+def _finish(config: FitConfig, splits: data.Splits, trainer: Trainer) -> None:
+    """Write the checkpoint: weights, config, tokenizer, the evaluation texts, training.json.
+
+    The evaluation texts stay with the checkpoint so that `evaluate` and the exporter's parity
+    gate measure on what was never trained on; a bundle does not carry them.
+    """
+    out = config.out
+    trainer.save_model(str(out))
+    data.write(out / "validation.tsv", splits.validation)
+    data.write(out / "test.tsv", splits.test or splits.validation)
+    validation = evaluate_checkpoint(out, out / "validation.tsv", config.false_alarm_budget)
+    training = {
+        "config": config.model_dump(mode="json"),
+        "normaliser_version": NORMALISER_VERSION,
+        "labels": list(LABELS),
+        "thresholds": validation["thresholds"],
+        "max_length": trainer.processing_class.model_max_length,
+        "rows": splits.counts(),
+        "data_sha256": splits.hashes,
+        "metrics": {
+            "validation": validation,
+            "test": evaluate_checkpoint(
+                out, out / "test.tsv", config.false_alarm_budget, validation["thresholds"]
+            ),
+        },
+        "log": trainer.state.log_history,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "transformers", "tokenizers", "numpy")},
+        },
+    }
+    write_json(out / "training.json", training)
+    log.info("%s is ready to be exported", out)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
