@@ -87,6 +87,10 @@ class Classifier:
             infer_seconds=time.perf_counter() - tokenised,
         )
 
+    def logits(self, texts: Sequence[str]) -> Array:
+        """Return the logits [texts, labels] of raw `texts`; the exporter's parity gate reads them."""
+        return self._logits(self._tokenizer.encode_batch_fast([normalise(text) for text in texts]))
+
     def close(self) -> None:
         """Let go of the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)

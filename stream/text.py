@@ -13,9 +13,9 @@ NORMALISER_VERSION = "1"
 # (U+3131 to U+D7A3 is its range; we keep only the Hangul blocks inside it) and a few signs.
 _OUTSIDE_ALPHABET = re.compile(r"[^\x21-\x7Eㄱ-ㆎ가-힣·∼％]+")
 # Runs are cut before URLs go: the other way round "htttp://" would turn into a URL afterwards
-# and a second pass would change the text again.
+# and a second pass would change the text again. So "www." arrives here as "ww.".
 _RUN = re.compile(r"(.)\1{2,}")
-_URL = re.compile(r"(?:https?://|www\.)[\x21-\x7E]+", re.IGNORECASE)
+_URL = re.compile(r"(?:https?://|www?\.)[\x21-\x7E]+", re.IGNORECASE)
 
 
 def normalise(text: str) -> str:

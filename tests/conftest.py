@@ -3,6 +3,11 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+# Time decides no test: a busy machine may be slow at any example.
+settings.register_profile("kcguard", deadline=None)
+settings.load_profile("kcguard")
 
 pytest_plugins = ["tests.kafka.fixtures"]
 

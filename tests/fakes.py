@@ -1,4 +1,4 @@
-"""Doubles of the world that satisfy the worker's ports: a Kafka in memory, a model made of words."""
+"""Doubles of the world that satisfy the worker's ports: Kafka in memory, a model of words."""
 
 import asyncio
 import contextlib

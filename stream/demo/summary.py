@@ -9,9 +9,9 @@ label is a miss, and counted as mislabelled beside. A false flag is one on a tur
 Latency runs from the record's timestamp, taken where the demo produces it, to the flag's arrival
 in the demo's own consumer. That is an upper bound of the flag's acknowledgement, one fetch later,
 and it is exact for every flag; the worker's own histogram ends at the acknowledgement, but knows
-its percentiles only up to the width of a bucket. Most of it is the worker's fetch wait (aiokafka's
-default is 500 ms): the embedded broker answers a waiting fetch only when its time is up, where
-Kafka answers as soon as a record comes.
+its percentiles only up to the width of a bucket. The latency includes the worker's fetch wait (up
+to 500 ms, aiokafka's default): the embedded broker answers a waiting fetch only when its time is
+up, where Kafka answers as soon as a record comes.
 """
 
 import math

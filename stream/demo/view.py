@@ -107,7 +107,7 @@ def show_summary(console: Console, summary: Summary) -> None:
         f"정상 발화에 붙은 플래그 {summary.false_flags}건, "
         f"발화에서 알림까지 p50 {_milliseconds(summary.p50_ms)}, "
         f"p99 {_milliseconds(summary.p99_ms)}\n"
-        "이 지연은 대부분 내장 브로커 탓입니다: 새 기록이 와도 조회를 대기 시간이 다할 때까지 붙잡습니다.",
+        "내장 브로커는 대기 중인 조회를 깨우지 않으므로, 지연에는 그 대기 시간이 들어 있습니다.",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,5 +1,6 @@
 """Parsing of hostile bytes into an utterance or the right error."""
 
+import contextlib
 import json
 import uuid
 from datetime import UTC, datetime
@@ -88,27 +89,23 @@ def test_any_bytes_end_in_an_utterance_or_a_designed_error(
     key: bytes | None, content: bytes | None
 ) -> None:
     """Whatever the bytes, nothing but a BadRecordError escapes."""
-    try:
+    with contextlib.suppress(BadRecordError):
         assert isinstance(parse_utterance(key, content, 1000), Utterance)
-    except BadRecordError as error:
-        assert error.disposition in {"malformed", "schema", "oversized"}
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+json_values = scalars | st.lists(scalars, max_size=3) | st.dictionaries(st.text(), scalars)
 
 
-@given(st.fixed_dictionaries({}, optional={name: json_values for name in Utterance.model_fields}))
-def test_any_json_object_ends_in_an_utterance_or_a_designed_error(document: object) -> None:
-    """Whatever stands in the fields, nothing but a BadRecordError escapes."""
+@given(st.dictionaries(st.sampled_from(sorted(Utterance.model_fields)), json_values, max_size=3))
+def test_any_value_in_any_field_ends_in_an_utterance_or_a_designed_error(
+    changes: dict[str, object],
+) -> None:
+    """Whatever stands in a field, nothing but a BadRecordError escapes."""
+    document = utterance() | changes
     content = json.dumps(document).encode()
-    try:
+    with contextlib.suppress(BadRecordError):
         assert isinstance(parse_utterance(b"k", content, LIMIT), Utterance)
-    except BadRecordError as error:
-        assert error.disposition in {"malformed", "schema"}
 
 
 def test_the_event_id_depends_on_the_place_alone() -> None:
