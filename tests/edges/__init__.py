@@ -1,0 +1,1 @@
+"""The edges: classifier, HTTP port, logs, settings, command line, packaging."""

@@ -1,0 +1,1 @@
+"""Tests of the exporter, on the tiny model that tests/tiny.py trains."""
