@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -33,7 +32,7 @@ log = logging.getLogger("stream")
 
 
 class Run(Settings):
-    __doc__ = "Read utterances from Kafka, judge them and emit flags, until SIGTERM."
+    """Read utterances from Kafka, judge them and emit flags, until SIGTERM."""
 
     def run(self) -> int:
         logs.configure(self.log_level, self.log_format)
@@ -88,8 +87,8 @@ class Verify(BaseModel):
         manifest = classifier.manifest
         classifier.close()
         print(
-            f"{self.directory}: {manifest.name} {manifest.version} ({manifest.precision}) verifies: "
-            f"{len(manifest.files)} files, {len(manifest.golden)} golden texts"
+            f"{self.directory}: {manifest.name} {manifest.version} ({manifest.precision}) "
+            f"verifies: {len(manifest.files)} files, {len(manifest.golden)} golden texts"
         )
         return 0
 
@@ -128,6 +127,7 @@ class Stream(BaseSettings):
 
 
 def worker_version() -> str:
+    """Return the version that dead letters name."""
     try:
         return version("kcguard")
     except PackageNotFoundError:
@@ -242,8 +242,8 @@ async def _until_signal(
 @contextlib.contextmanager
 def _lines(file: str) -> Iterator[Iterator[str]]:
     """Yield the lines of `file` without their ends; what is no UTF-8 becomes U+FFFD."""
-    opened = contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb")
-    with opened as source:
+    with contextlib.ExitStack() as stack:
+        source = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
         yield (line.rstrip(b"\r\n").decode(errors="replace") for line in source)
 
 

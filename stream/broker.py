@@ -86,6 +86,9 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             auto_offset_reset=config.auto_offset_reset,
             enable_auto_commit=False,
             max_partition_fetch_bytes=config.max_partition_fetch_bytes,
+            # A broker answers as soon as there is a record; librdkafka's mock one does not, and
+            # would hold each flag of the demo back for the default half second.
+            fetch_max_wait_ms=100,
             session_timeout_ms=config.session_timeout_ms,
             heartbeat_interval_ms=config.session_timeout_ms // 5,
             rebalance_timeout_ms=int(config.drain_seconds * 1000) + 10_000,

@@ -55,7 +55,7 @@ class Manifest(BaseModel):
     precision: Precision
     opset: int
     files: dict[str, str] = Field(description="sha256 of every other file, by name.")
-    golden: tuple[Golden, ...]
+    golden: tuple[Golden, ...] = Field(min_length=1)
     golden_tolerance: float = Field(
         gt=0, lt=0.5, description="How far a score may be off on another machine."
     )
@@ -130,6 +130,7 @@ def check_golden(manifest: Manifest, scores: npt.NDArray[np.float32]) -> None:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write `manifest` as the `manifest.json` of `directory`."""
     text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=2)
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 

@@ -42,13 +42,13 @@ class Classifier:
         device: Device = "cpu",
         callers: int | None = None,
         max_batch_tokens: int = 4096,
-        max_batch_rows: int = 64,
+        max_batch_rows: int | None = None,
     ) -> None:
         self.manifest = bundle.manifest
         on_cpu = device == "cpu"
         self._callers = callers or (len(os.sched_getaffinity(0)) if on_cpu else 1)
         self._max_tokens = max_batch_tokens
-        self._max_rows = 1 if on_cpu else max_batch_rows
+        self._max_rows = max_batch_rows or (1 if on_cpu else 64)
         try:
             self._tokenizer = Tokenizer.from_str(bundle.tokenizer.decode())
             # Not every reason is a ValueError: the tokenizers library raises bare Exception.
@@ -88,7 +88,7 @@ class Classifier:
         )
 
     def logits(self, texts: Sequence[str]) -> Array:
-        """Return the logits [texts, labels] of raw `texts`; the exporter's parity gate reads them."""
+        """Return the logits [texts, labels] of raw `texts`; the exporter compares them."""
         return self._logits(self._tokenizer.encode_batch_fast([normalise(text) for text in texts]))
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ class KcguardError(Exception):
 
 
 class BadRecordError(KcguardError):
-    """This record can never be judged."""
+    """The record can never be judged."""
 
     disposition: ClassVar[str] = "malformed"
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from stream.schema import (
     ABUSE,
@@ -46,9 +46,7 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     thresholds: dict[str, float]
-    severities: dict[str, Severity] = Field(
-        default_factory=lambda: {ABUSE: "medium", SEXUAL_HARASSMENT: "high"}
-    )
+    severities: dict[str, Severity] = {ABUSE: "medium", SEXUAL_HARASSMENT: "high"}
     judged_speakers: frozenset[Speaker]
 
     @field_validator("thresholds")

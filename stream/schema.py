@@ -1,4 +1,4 @@
-"""The three contracts on Kafka: the utterance that comes in, the flag and the dead letter that go out.
+"""The three contracts on Kafka: the utterance comes in, the flag and the dead letter go out.
 
 Parsing turns hostile bytes into an `Utterance` or one of the dead-letter errors, and nothing else.
 No error made here quotes what it read: only field names and reasons that we wrote.
@@ -118,7 +118,7 @@ class Flag(BaseModel):
 
 
 class DeadLetterHeaders(BaseModel):
-    """The `kcguard.dlq.*` headers of a dead letter; key, value and other headers are the record's."""
+    """The `kcguard.dlq.*` headers of a dead letter; all else of it is the record's own."""
 
     model_config = ConfigDict(frozen=True, title="DeadLetterHeaders")
 
@@ -204,4 +204,5 @@ def json_schemas() -> dict[str, Any]:
 
 
 def encode_flag(flag: Flag) -> bytes:
+    """Return the value of a flag's record: UTF-8 JSON, Korean as it is."""
     return json.dumps(flag.model_dump(mode="json"), ensure_ascii=False).encode()

@@ -42,9 +42,14 @@ class Settings(BaseSettings):
         None, gt=0, description="Threads that run the model; unset: one a core on cpu, 1 on cuda."
     )
     max_batch_tokens: int = Field(
-        4096, gt=0, description="cuda: padded tokens a batch. Raise until memory or latency bind."
+        4096, gt=0, description="Padded tokens a batch. Raise on cuda until memory or latency bind."
     )
-    max_batch_rows: int = Field(64, gt=0, description="cuda: texts a batch.")
+    max_batch_rows: int | None = Field(
+        None,
+        gt=0,
+        description="Texts a batch; unset: 1 on cpu (a score then depends on its text alone), "
+        "64 on cuda.",
+    )
     max_chunk_records: int = Field(
         256,
         gt=0,

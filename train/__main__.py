@@ -20,7 +20,7 @@ from train.errors import TrainError
 
 
 class Fit(FitConfig):
-    __doc__ = FitConfig.__doc__
+    """Fine-tune a base model into 정상 / 욕설 / 성희롱."""
 
     def run(self) -> None:
         from train.fit import fit
@@ -108,7 +108,7 @@ class Train(BaseSettings):
 
     base: CliSubCommand[Base] = Field(description=Base.__doc__)
     mixture: CliSubCommand[Mixture] = Field(description=Mixture.__doc__)
-    fit: CliSubCommand[Fit] = Field(description=FitConfig.__doc__)
+    fit: CliSubCommand[Fit] = Field(description=Fit.__doc__)
     evaluate: CliSubCommand[Evaluate] = Field(description=Evaluate.__doc__)
 
     def cli_cmd(self) -> None:
@@ -127,7 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            print(f"kcguard-train: {'.'.join(map(str, detail['loc']))}: {detail['msg']}")
+            place = ".".join(map(str, detail["loc"]))
+            print(f"kcguard-train: {place}: {detail['msg']}", file=sys.stderr)
         return 2
     return 0
 

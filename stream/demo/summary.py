@@ -10,7 +10,7 @@ Latency runs from the record's timestamp, taken where the demo produces it, to t
 in the demo's own consumer. That is an upper bound of the flag's acknowledgement, one fetch later,
 and it is exact for every flag; the worker's own histogram ends at the acknowledgement, but knows
 its percentiles only up to the width of a bucket. The latency includes the worker's fetch wait (up
-to 500 ms, aiokafka's default): the embedded broker answers a waiting fetch only when its time is
+to 100 ms, see stream/broker.py): the embedded broker answers a waiting fetch only when its time is
 up, where Kafka answers as soon as a record comes.
 """
 

@@ -1,6 +1,5 @@
 """The distribution."""
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -32,11 +31,10 @@ def test_the_distribution_cannot_be_uploaded_by_mistake() -> None:
 
 def test_the_wheel_holds_the_packages_and_the_sample_calls(tmp_path: Path) -> None:
     """A built wheel carries every module of the three packages, and the demo's calls."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path)]
-        + [str(ROOT)],
+        [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)],
         check=True,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     modules = {

@@ -12,7 +12,7 @@ import pytest
 # NewTopic is documented as a member of this module, which does not re-export it to type checkers.
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from tests.kafka.locate import KafkaUnavailable, locate, locate_process
+from tests.kafka.locate import KafkaUnavailableError, locate, locate_process
 from tests.kafka.server import SILENT, KafkaServer, why_not_led
 
 TOPIC_TIMEOUT_S = 30.0
@@ -32,7 +32,7 @@ def kafka() -> Iterator[str]:
     try:
         with locate() as bootstrap_servers:
             yield bootstrap_servers
-    except KafkaUnavailable as error:
+    except KafkaUnavailableError as error:
         _go_without(str(error))
 
 
@@ -42,7 +42,7 @@ def kafka_process() -> Iterator[KafkaServer]:
     try:
         with locate_process() as server:
             yield server
-    except KafkaUnavailable as error:
+    except KafkaUnavailableError as error:
         _go_without(str(error))
 
 

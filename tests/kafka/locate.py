@@ -6,14 +6,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from tests.kafka.server import JarsUnavailable, KafkaServer, resolve_jars, why_not_ready
+from tests.kafka.server import JarsUnavailableError, KafkaServer, resolve_jars, why_not_ready
 
 ADDRESS_VARIABLE = "KCGUARD_TEST_KAFKA"
 ENGINE_TIMEOUT_S = 3
 CONTAINER_TIMEOUT_S = 120
 
 
-class KafkaUnavailable(RuntimeError):
+class KafkaUnavailableError(RuntimeError):
     """No Kafka can be had on this machine; the message says what is missing for each way."""
 
 
@@ -26,7 +26,7 @@ def locate() -> Iterator[str]:
     2. A container, if a Docker engine answers and can run it.
     3. `KafkaServer`, if `java` and `mvn` are on PATH.
 
-    Raises `KafkaUnavailable` if none is, and `KafkaServerFailed` if the third breaks.
+    Raises `KafkaUnavailableError` if none is, and `KafkaServerFailedError` if the third breaks.
     """
     given = os.environ.get(ADDRESS_VARIABLE)
     if given:
@@ -40,26 +40,26 @@ def locate() -> Iterator[str]:
         for way in (_in_container, _in_process):
             try:
                 bootstrap_servers = running.enter_context(way())
-            except KafkaUnavailable as error:
+            except KafkaUnavailableError as error:
                 reasons.append(str(error))
                 continue
             yield bootstrap_servers
             return
-    raise KafkaUnavailable("no Kafka for the tests: " + "; ".join(reasons))
+    raise KafkaUnavailableError("no Kafka for the tests: " + "; ".join(reasons))
 
 
 @contextmanager
 def locate_process() -> Iterator[KafkaServer]:
     """Yield a running `KafkaServer`, for tests that stop, kill or pause it.
 
-    Raises `KafkaUnavailable` if this machine has not what it takes.
+    Raises `KafkaUnavailableError` if this machine has not what it takes.
     """
     if shutil.which("java") is None:
-        raise KafkaUnavailable("java is not on PATH")
+        raise KafkaUnavailableError("java is not on PATH")
     try:
         resolve_jars()
-    except JarsUnavailable as error:
-        raise KafkaUnavailable(str(error)) from error
+    except JarsUnavailableError as error:
+        raise KafkaUnavailableError(str(error)) from error
     with KafkaServer() as server:
         yield server
 
@@ -79,7 +79,7 @@ def _in_container() -> Iterator[str]:
         from docker.utils import parse_host
         from testcontainers.community.kafka import KafkaContainer
     except ImportError as error:
-        raise KafkaUnavailable(f"no container: {error}") from error
+        raise KafkaUnavailableError(f"no container: {error}") from error
     try:
         kind, _, path = parse_host(os.environ.get("DOCKER_HOST")).partition("://")
         if kind == "http+unix":
@@ -90,7 +90,7 @@ def _in_container() -> Iterator[str]:
         with closing(docker.from_env(timeout=ENGINE_TIMEOUT_S)) as engine:
             engine.ping()
     except (DockerException, OSError) as error:
-        raise KafkaUnavailable("no Docker engine answers") from error
+        raise KafkaUnavailableError("no Docker engine answers") from error
     container = KafkaContainer().with_kraft()
     container.with_env("KAFKA_NUM_PARTITIONS", "4")
     container.with_env("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false")
@@ -104,5 +104,5 @@ def _in_container() -> Iterator[str]:
         except (DockerException, RuntimeError, OSError) as error:
             # An engine that may not pull the image is as good as none; RuntimeError is
             # testcontainers' own, and its time-out is an OSError.
-            raise KafkaUnavailable(f"the Kafka container did not start: {error}") from error
+            raise KafkaUnavailableError(f"the Kafka container did not start: {error}") from error
         yield container.get_bootstrap_server()

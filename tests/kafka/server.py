@@ -44,11 +44,11 @@ JVM_FLAGS = (
 SILENT = {"log_level": 0}
 
 
-class JarsUnavailable(RuntimeError):
+class JarsUnavailableError(RuntimeError):
     """Kafka's jars are not in the cache and Maven could not bring them."""
 
 
-class KafkaServerFailed(RuntimeError):
+class KafkaServerFailedError(RuntimeError):
     """The Kafka process died or was not ready in time; the message ends with its last log lines."""
 
 
@@ -57,14 +57,14 @@ def resolve_jars(cache: Path = JAR_CACHE) -> Path:
 
     The directory is named after the content of `pom.xml`, so a changed version is a new directory,
     and it appears by a rename, so one that exists is complete. Blocks for up to
-    `RESOLVE_TIMEOUT_S`; raises `JarsUnavailable`.
+    `RESOLVE_TIMEOUT_S`; raises `JarsUnavailableError`.
     """
     jars = cache / hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
     if jars.is_dir():
         return jars
     maven = shutil.which("mvn")
     if maven is None:
-        raise JarsUnavailable("mvn is not on PATH, and Kafka's jars are not cached")
+        raise JarsUnavailableError("mvn is not on PATH, and Kafka's jars are not cached")
     cache.mkdir(parents=True, exist_ok=True)
     # Inside the cache, because a rename is atomic only within one file system.
     with tempfile.TemporaryDirectory(prefix="resolving-", dir=cache) as scratch:
@@ -82,9 +82,9 @@ def resolve_jars(cache: Path = JAR_CACHE) -> Path:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise JarsUnavailable(f"mvn took longer than {RESOLVE_TIMEOUT_S:.0f} s") from error
+            raise JarsUnavailableError(f"mvn took longer than {RESOLVE_TIMEOUT_S:.0f} s") from error
         if done.returncode != 0:
-            raise JarsUnavailable(f"mvn could not resolve Kafka's jars:\n{_tail(done.stdout)}")
+            raise JarsUnavailableError(f"mvn could not resolve Kafka's jars:\n{_tail(done.stdout)}")
         try:
             fresh.rename(jars)
         except OSError:
@@ -176,13 +176,13 @@ class KafkaServer:
     def start(self) -> None:
         """Start the server, or start it again on the same data, and wait until it serves.
 
-        Raises `JarsUnavailable`, or `KafkaServerFailed` with the process gone.
+        Raises `JarsUnavailableError`, or `KafkaServerFailedError` with the process gone.
         """
         if self._process is not None:
             raise RuntimeError("the Kafka server has been started already")
         java = shutil.which("java")
         if java is None:
-            raise KafkaServerFailed("java is not on PATH")
+            raise KafkaServerFailedError("java is not on PATH")
         class_path = ["-cp", f"{resolve_jars()}/*"]
         self._format_once([java, *class_path, "kafka.tools.StorageTool"])
         with self._log.open("ab") as log:
@@ -301,9 +301,9 @@ class KafkaServer:
                 continue
             raise self._failure(f"the process ended with status {code}")
 
-    def _failure(self, what: str) -> KafkaServerFailed:
+    def _failure(self, what: str) -> KafkaServerFailedError:
         log = self._log.read_text(encoding="utf-8", errors="replace")
-        return KafkaServerFailed(f"Kafka server: {what}; its last log lines:\n{_tail(log)}")
+        return KafkaServerFailedError(f"Kafka server: {what}; its last log lines:\n{_tail(log)}")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -325,7 +325,7 @@ def _free_ports(count: int) -> list[int]:
             ports.append(port)
             if len(ports) == count:
                 return ports
-    raise KafkaServerFailed("no free loopback ports")
+    raise KafkaServerFailedError("no free loopback ports")
 
 
 def _cluster_id() -> str:

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.kafka.fixtures import make_topic
 from tests.kafka.locate import ADDRESS_VARIABLE, locate
-from tests.kafka.server import KafkaServer, KafkaServerFailed
+from tests.kafka.server import KafkaServer, KafkaServerFailedError
 
 pytestmark = pytest.mark.kafka
 
@@ -84,7 +84,7 @@ def test_a_server_that_cannot_start_says_why(kafka_process: KafkaServer) -> None
     port = int(server.bootstrap_servers.rpartition(":")[2])
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", port))
-        with pytest.raises(KafkaServerFailed) as caught, server:
+        with pytest.raises(KafkaServerFailedError) as caught, server:
             pass
 
     assert "Address already in use" in str(caught.value)

@@ -1,0 +1,106 @@
+"""One whole run on the tiny model: what it leaves behind and how it decides its settings."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from transformers import AutoConfig, AutoTokenizer
+
+from stream.schema import ABUSE, FLAGGED_LABELS, LABELS, SEXUAL_HARASSMENT
+from stream.text import NORMALISER_VERSION
+from tests import tiny
+from train import data
+from train.errors import DataError
+from train.evaluate import logits
+from train.fit import TokenDropoutCollator, clamped_warmup, fit, total_steps
+
+
+def test_the_run_holds_weights_labels_and_tokenizer(run: Path) -> None:
+    """The checkpoint is an ordinary directory: safetensors, the labels in order, a tokenizer."""
+    with safe_open(run / "model.safetensors", framework="pt") as weights:
+        assert (len(LABELS), 32) == tuple(weights.get_tensor("classifier.weight").shape)
+    config = AutoConfig.from_pretrained(run)
+    assert dict(enumerate(LABELS)) == config.id2label
+    assert "cls" == config.classifier_pooling
+    assert 32 == AutoTokenizer.from_pretrained(run).model_max_length
+    assert (run / "tokenizer.json").is_file()
+
+
+def test_the_run_records_how_it_was_made(run: Path) -> None:
+    """training.json carries settings, rows, data hashes, thresholds, versions and figures."""
+    training = json.loads((run / "training.json").read_text(encoding="utf-8"))
+    assert 10 == training["config"]["epochs"]
+    assert NORMALISER_VERSION == training["normaliser_version"]
+    assert list(LABELS) == training["labels"]
+    assert 32 == training["max_length"]
+    assert {label: 20 for label in LABELS} == training["rows"]["train"]
+    assert {label: 5 for label in LABELS} == training["rows"]["validation"]
+    assert {"train.tsv", "validation.tsv"} == set(training["data_sha256"])
+    assert set(FLAGGED_LABELS) == set(training["thresholds"])
+    assert {"python", "torch", "transformers", "tokenizers", "numpy"} == set(training["versions"])
+    for part in ("validation", "test"):
+        assert training["thresholds"] == training["metrics"][part]["thresholds"]
+
+
+def test_the_run_has_learnt(run: Path) -> None:
+    """On validation lines made of words it has seen the tiny model is right most of the time."""
+    training = json.loads((run / "training.json").read_text(encoding="utf-8"))
+    assert training["metrics"]["validation"]["highest_score"]["accuracy"] > 0.7
+
+
+def test_the_evaluation_texts_stay_with_the_run(run: Path) -> None:
+    """validation.tsv and test.tsv lie in the run; without a test part they hold the same."""
+    validation = data.read(run / "validation.tsv")
+    assert sorted(text for text, _ in tiny.rows()[::5]) == sorted(row.text for row in validation)
+    assert (run / "validation.tsv").read_text("utf-8") == (run / "test.tsv").read_text("utf-8")
+
+
+def test_a_finished_run_is_not_overwritten(run: Path) -> None:
+    """A directory that holds a finished run is refused before anything is read."""
+    with pytest.raises(DataError, match="holds a finished run; choose another --out"):
+        fit(tiny.fit_config(run.parent, out=run))
+
+
+def test_logits_come_back_in_the_order_of_the_texts(run: Path) -> None:
+    """Texts are batched by length, and every text still gets its own logits."""
+    texts = [text for text, _ in tiny.rows()[:9]]
+    backwards = logits(run, texts[::-1], batch_size=2)
+    np.testing.assert_allclose(logits(run, texts, batch_size=4), backwards[::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize(("asked", "steps", "used"), [(500, 10_000, 500), (500, 100, 20), (5, 4, 0)])
+def test_the_warm_up_is_at_most_a_fifth(asked: int, steps: int, used: int) -> None:
+    """A warm-up is as asked unless the run is so short that it would take over a fifth."""
+    assert used == clamped_warmup(asked, steps)
+
+
+@pytest.mark.parametrize(("rows", "epochs", "steps"), [(16, 1, 1), (17, 1, 2), (17, 2.5, 5)])
+def test_steps_are_counted_by_whole_batches(
+    tmp_path: Path, rows: int, epochs: float, steps: int
+) -> None:
+    """Every epoch takes its rows in batches of 16, the last one partly filled."""
+    assert steps == total_steps(rows, tiny.fit_config(tmp_path, epochs=epochs, batch_size=16))
+
+
+@pytest.mark.parametrize(("rate", "replaced"), [(0.0, 0), (1.0, 3)])
+def test_token_dropout_spares_special_tokens(tmp_path: Path, rate: float, replaced: int) -> None:
+    """Dropout turns ordinary tokens into the unknown one, and never [CLS], [SEP] or padding."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny.write_base(tmp_path))
+    ordinary = tokenizer.convert_tokens_to_ids(["배송", "환불", "요금"])
+    ids = [tokenizer.cls_token_id, *ordinary, tokenizer.sep_token_id]
+    collator = TokenDropoutCollator(tokenizer, rate, seed=1)
+    rows = collator([{"input_ids": ids, "label": 0}, {"input_ids": ids[:2], "label": 1}])
+    special = torch.tensor(tokenizer.all_special_ids)
+    first = rows["input_ids"][0]
+    assert replaced == int((first == tokenizer.unk_token_id).sum())
+    assert [ids[0], ids[-1]] == [int(first[0]), int(first[-1])]
+    assert 3 - replaced == int((~torch.isin(first, special)).sum())
+
+
+def test_flags_are_named_in_the_thresholds(run: Path) -> None:
+    """The thresholds lie between the floor and the ceiling that metrics promises."""
+    thresholds = json.loads((run / "training.json").read_text("utf-8"))["thresholds"]
+    assert all(0.3 <= thresholds[label] <= 0.99 for label in (ABUSE, SEXUAL_HARASSMENT))
