@@ -39,9 +39,7 @@ class Export(BaseSettings):
     def cli_cmd(self) -> None:
         from export.build import build
 
-        build(
-            self.checkpoint, self.out, self.precision, self.name, self.version, self.base_model
-        )
+        build(self.checkpoint, self.out, self.precision, self.name, self.version, self.base_model)
 
 
 def main(arguments: list[str] | None = None) -> int:

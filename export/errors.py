@@ -1,4 +1,4 @@
-"""What can stop an export: what was given cannot be used, or the model that came out is not good."""
+"""What stops an export: what was given cannot be used, or what came out is not good."""
 
 from typing import ClassVar
 

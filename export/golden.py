@@ -1,6 +1,6 @@
-"""The texts that every bundle carries with their scores, so that a worker can prove it computes alike.
+"""The texts that a bundle carries with their scores: by them a worker proves it computes alike.
 
-Authored for this purpose: no text here is anyone's transcript.
+Authored for this purpose; no text here is anyone's transcript.
 """
 
 from collections.abc import Mapping

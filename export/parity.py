@@ -1,4 +1,4 @@
-"""The gate: does the exported model, as the worker runs it, do what the trained one does?"""
+"""The gate: whether the exported model, as the worker runs it, does what the trained one does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -261,6 +261,10 @@ def main(arguments: list[str] | None = None) -> int:
         command = get_subcommand(given)
         assert isinstance(command, Run | Score | Verify | Schema | ShowSettings)
         return command.run()
+    except StopDeadlineError as error:
+        print(f"kcguard-stream: {error}", file=sys.stderr, flush=True)
+        # An ordinary exit joins every thread, and a hung model's would never end.
+        os._exit(error.exit_code)
     except KcguardError as error:
         print(f"kcguard-stream: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, FatalError) else 1

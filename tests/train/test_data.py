@@ -54,7 +54,7 @@ def test_row_without_a_label_is_refused(tmp_path: Path) -> None:
 
 
 def test_one_text_with_two_labels_is_refused(tmp_path: Path) -> None:
-    """Texts that are equal after normalisation and differ in label are refused, both lines named."""
+    """Texts equal after normalisation that differ in label are refused, both lines named."""
     path = tsv(tmp_path, "text\tlabel", "빨리  보내라\t정상", "빨리 보내라\t욕설")
     assert f"{path}:3: the same text as {path}:2, another label" == refusal(path)
 

@@ -36,8 +36,8 @@ def test_the_run_records_how_it_was_made(run: Path) -> None:
     assert NORMALISER_VERSION == training["normaliser_version"]
     assert list(LABELS) == training["labels"]
     assert 32 == training["max_length"]
-    assert {label: 20 for label in LABELS} == training["rows"]["train"]
-    assert {label: 5 for label in LABELS} == training["rows"]["validation"]
+    assert dict.fromkeys(LABELS, 20) == training["rows"]["train"]
+    assert dict.fromkeys(LABELS, 5) == training["rows"]["validation"]
     assert {"train.tsv", "validation.tsv"} == set(training["data_sha256"])
     assert set(FLAGGED_LABELS) == set(training["thresholds"])
     assert {"python", "torch", "transformers", "tokenizers", "numpy"} == set(training["versions"])
@@ -71,7 +71,9 @@ def test_logits_come_back_in_the_order_of_the_texts(run: Path) -> None:
     np.testing.assert_allclose(logits(run, texts, batch_size=4), backwards[::-1], atol=1e-5)
 
 
-@pytest.mark.parametrize(("asked", "steps", "used"), [(500, 10_000, 500), (500, 100, 20), (5, 4, 0)])
+@pytest.mark.parametrize(
+    ("asked", "steps", "used"), [(500, 10_000, 500), (500, 100, 20), (5, 4, 0)]
+)
 def test_the_warm_up_is_at_most_a_fifth(asked: int, steps: int, used: int) -> None:
     """A warm-up is as asked unless the run is so short that it would take over a fifth."""
     assert used == clamped_warmup(asked, steps)

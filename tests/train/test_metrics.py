@@ -67,7 +67,9 @@ def test_softmax_rows_are_probabilities(logits: Scores) -> None:
 
 
 @given(
-    logits=arrays(np.float32, st.tuples(st.integers(1, 60), st.just(3)), elements=st.floats(-2, 2, width=32)),
+    logits=arrays(
+        np.float32, st.tuples(st.integers(1, 60), st.just(3)), elements=st.floats(-2, 2, width=32)
+    ),
     budget=st.floats(0.001, 0.999),
 )
 def test_chosen_thresholds_respect_the_budget(logits: Scores, budget: float) -> None:

@@ -139,5 +139,5 @@ def test_a_public_file_without_its_column_is_named(tmp_path: Path) -> None:
 
 def test_an_empty_corpus_is_refused(tmp_path: Path) -> None:
     """A part of the corpus without a single .tsv is refused with the option that helps."""
-    with pytest.raises(DataError, match="no .tsv file; give the corpus with --corpus"):
+    with pytest.raises(DataError, match=r"no \.tsv file; give the corpus with --corpus"):
         list(mixture.own(tmp_path))

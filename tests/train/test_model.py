@@ -18,16 +18,16 @@ from train.errors import BaseModelError
 
 def test_a_missing_directory_is_named() -> None:
     """A base model that can only be a path and is not there is refused by that path."""
-    with pytest.raises(BaseModelError, match="base model: no directory ./nowhere"):
+    with pytest.raises(BaseModelError, match=r"base model: no directory \./nowhere"):
         model.load("./nowhere")
 
 
 def test_an_unreachable_hub_is_answered_with_the_remedy(tmp_path: Path) -> None:
     """Where the hub cannot be reached the command ends with status 2 and says what to do."""
     tiny.write_data(tmp_path / "data")
+    fit = [sys.executable, "-m", "train", "fit", "--base-model", "nobody/no-such-model"]
     done = subprocess.run(
-        [sys.executable, "-m", "train", "fit", "--data", str(tmp_path / "data")]
-        + ["--out", str(tmp_path / "run"), "--base-model", "nobody/no-such-model"],
+        [*fit, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")],
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")},
         capture_output=True,
         text=True,
