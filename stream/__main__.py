@@ -8,9 +8,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -208,7 +209,7 @@ async def _serve(config: Settings) -> int:
 
 
 async def _until_signal(
-    run: Callable[[asyncio.Event], Awaitable[None]], stop_seconds: float
+    run: Callable[[asyncio.Event], Coroutine[Any, Any, None]], stop_seconds: float
 ) -> None:
     """Run until it ends or SIGTERM/SIGINT comes; then let it stop within `stop_seconds`.
 

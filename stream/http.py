@@ -16,7 +16,7 @@ from stream.ports import Readiness
 
 def application(registry: CollectorRegistry, readiness: Readiness) -> WSGIApplication:
     """Return the WSGI application of the three paths; any other is 404."""
-    metrics = make_wsgi_app(registry)
+    metrics: WSGIApplication = make_wsgi_app(registry)
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")

@@ -58,7 +58,8 @@ def read(servers: str, topic: str, count: int) -> list[tuple[bytes, dict[str, by
             message = consumer.poll(90)
             assert message is not None, f"{len(found)} of {count} records came"
             assert message.error() is None
-            found.append((message.value() or b"", dict(message.headers() or [])))
+            headers = [pair for pair in message.headers() or [] if isinstance(pair[1], bytes)]
+            found.append((message.value() or b"", dict(headers)))
     finally:
         consumer.close()
     return found

@@ -1,0 +1,182 @@
+"""A checkpoint becomes a bundle, whole and verified, or nothing at all."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from export.__main__ import main
+from export.build import build
+from export.errors import ExportError, GateError
+from export.golden import TEXTS
+from export.parity import GATES
+from export.quantise import PLANS
+from stream.bundle import Manifest, read_bundle
+from stream.classifier import Classifier
+from stream.errors import BundleError
+from stream.policy import decide
+from stream.schema import LABELS
+from tests import tiny
+from train.evaluate import logits
+from train.metrics import softmax
+
+
+def manifest(bundle: Path) -> Manifest:
+    return read_bundle(bundle).manifest
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_the_bundle_verifies(bundle: Path) -> None:
+    """What was exported loads as the worker loads it and gives the golden scores again."""
+    Classifier(read_bundle(bundle)).verify()
+    assert list(TEXTS) == [golden.text for golden in manifest(bundle).golden]
+
+
+def test_the_bundle_holds_these_files(bundle: Path) -> None:
+    """A bundle is one model file, the tokenizer, the manifest and the two reports."""
+    names = {"model.onnx", "tokenizer.json", "manifest.json", "report.json", "report.md"}
+    assert names == set(files(bundle))
+    assert names - {"manifest.json"} == set(manifest(bundle).files)
+
+
+def test_the_bundle_decides_as_the_checkpoint(bundle: Path, run: Path) -> None:
+    """On lines of training and validation the bundle decides as the trained model does."""
+    texts = [text for text, _ in tiny.rows()]
+    thresholds = manifest(bundle).thresholds
+    served = Classifier(read_bundle(bundle)).score(texts).scores
+    trained = softmax(logits(run, texts))
+    equal = [
+        decide(one, thresholds).label == decide(other, thresholds).label
+        for one, other in zip(trained, served, strict=True)
+    ]
+    assert np.mean(equal) >= 0.98
+
+
+def test_the_version_is_the_weights_hash(bundle: Path) -> None:
+    """Without --version the version is the beginning of the sha256 of model.onnx."""
+    digest = hashlib.sha256((bundle / "model.onnx").read_bytes()).hexdigest()
+    assert (bundle.name, digest[:12]) == (manifest(bundle).name, manifest(bundle).version)
+
+
+def test_the_graph_takes_any_rows_and_tokens(bundle: Path) -> None:
+    """The model is one file with free axes and the output `logits` of three columns, in fp32."""
+    graph = onnx.load(bundle / "model.onnx", load_external_data=False)
+    (output,) = graph.graph.output
+    assert "logits" == output.name
+    assert onnx.TensorProto.FLOAT == output.type.tensor_type.elem_type
+    assert len(LABELS) == output.type.tensor_type.shape.dim[1].dim_value
+    for entry in graph.graph.input:
+        assert [0, 0] == [dim.dim_value for dim in entry.type.tensor_type.shape.dim]
+    assert not any(tensor.external_data for tensor in graph.graph.initializer)
+
+
+def test_the_manifest_tells_no_machine(bundle: Path, run: Path) -> None:
+    """Neither manifest nor reports hold a path: base and data are named by their last component."""
+    for name in ("manifest.json", "report.json", "report.md"):
+        assert str(run.parent) not in (bundle / name).read_text(encoding="utf-8")
+    told = manifest(bundle)
+    assert "base" == told.base_model
+    assert ("base", "data") == (
+        told.training["config"]["base_model"],
+        told.training["config"]["data"],
+    )
+    assert "out" not in told.training["config"]
+
+
+def test_the_manifest_carries_figures_and_origin(bundle: Path, run: Path) -> None:
+    """Figures, thresholds, data hashes and versions of the run stand in the manifest."""
+    training = json.loads((run / "training.json").read_text(encoding="utf-8"))
+    told = manifest(bundle)
+    assert training["thresholds"] == told.thresholds
+    assert training["data_sha256"] == told.training["data_sha256"]
+    assert training["versions"] == told.training["versions"]
+    assert (
+        training["metrics"]["validation"]["at_thresholds"]["macro_f1"]
+        == told.metrics["validation"]["macro_f1"]
+    )
+    assert 15 == told.metrics["parity"]["texts"]
+    assert told.training["export"]["note"]
+
+
+def test_the_report_is_readable(bundle: Path) -> None:
+    """report.md names the precision, the parity and every label's figures."""
+    text = (bundle / "report.md").read_text(encoding="utf-8")
+    assert f"Precision {manifest(bundle).precision}" in text
+    assert "equal decisions" in text
+    assert all(label in text for label in LABELS)
+
+
+def test_a_tampered_file_is_refused(bundle: Path, tmp_path: Path) -> None:
+    """A bundle of which one byte was changed is refused, and the file is named."""
+    for name, content in files(bundle).items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "tokenizer.json").write_bytes((bundle / "tokenizer.json").read_bytes() + b" ")
+    with pytest.raises(BundleError, match=r"tokenizer\.json does not have the sha256"):
+        read_bundle(tmp_path)
+
+
+def test_a_failed_gate_writes_nothing_and_says_by_how_much(run: Path, tmp_path: Path) -> None:
+    """Where a logit is off by more than allowed the difference is told and no file is left."""
+    gate = dataclasses.replace(GATES["fp32"], max_logit_difference=0.0)
+    with pytest.raises(GateError, match=r"a logit is off by \S+, allowed is 0"):
+        build(run, tmp_path / "models/tiny", "fp32", gate=gate)
+    assert {} == files(tmp_path)
+
+
+def test_int8_tries_every_plan_before_it_gives_up(run: Path, tmp_path: Path) -> None:
+    """A gate that no quantisation passes names what each of them missed, and writes nothing."""
+    gate = dataclasses.replace(GATES["int8"], equal_decisions=1.01)
+    with pytest.raises(GateError) as caught:
+        build(run, tmp_path / "tiny", "int8", gate=gate)
+    assert len(PLANS) == str(caught.value).count("decisions are equal, needed are 101.00%")
+    assert {} == files(tmp_path)
+
+
+def test_a_failed_gate_leaves_the_old_bundle(run: Path, bundle: Path, tmp_path: Path) -> None:
+    """A bundle that is already there stays as it was when the new one fails its gate."""
+    old = tmp_path / "tiny"
+    old.mkdir()
+    for name, content in files(bundle).items():
+        (old / name).write_bytes(content)
+    with pytest.raises(GateError):
+        build(run, old, "fp32", gate=dataclasses.replace(GATES["fp32"], equal_decisions=1.01))
+    assert files(bundle) == files(old)
+
+
+def test_a_directory_that_is_no_bundle_is_refused(run: Path, tmp_path: Path) -> None:
+    """A directory without a manifest is not replaced, and its files stay."""
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/todo.txt").write_text("keep me", encoding="utf-8")
+    with pytest.raises(ExportError, match="exists and is no bundle"):
+        build(run, tmp_path / "notes", "fp32")
+    assert {"todo.txt": b"keep me"} == files(tmp_path)
+
+
+def test_a_bundle_is_replaced_by_the_next(run: Path, tmp_path: Path) -> None:
+    """A second export to the same place leaves the second bundle, and nothing beside it."""
+    arguments = ["--checkpoint", str(run), "--out", str(tmp_path / "tiny")]
+    second = ["--version", "second", "--name", "guard", "--base-model", "some/base"]
+    assert 0 == main([*arguments, "--precision", "fp32", "--version", "first"])
+    assert 0 == main([*arguments, "--precision", "int8", *second])
+    told = manifest(tmp_path / "tiny")
+    assert ("guard", "second", "int8", "some/base") == (
+        told.name,
+        told.version,
+        told.precision,
+        told.base_model,
+    )
+    assert [tmp_path / "tiny"] == list(tmp_path.iterdir())
+
+
+def test_a_class_that_was_trained_with_cls_pooling_exports_too(tmp_path: Path) -> None:
+    """The shape of KcBERT itself, [CLS] and pooler, fuses and passes the fp32 gate."""
+    run = tiny.train_run(tmp_path, pooling="cls", epochs=1)
+    build(run, tmp_path / "models/tiny", "fp32")
+    Classifier(read_bundle(tmp_path / "models/tiny")).verify()
