@@ -44,7 +44,7 @@ model: .venv-dev/.ready  ## rebuild models/kcguard from package, corpora and cor
 train: .venv-dev/.ready  ## fine-tune the base on the mixture (see `make model`)
 	$(DEV)/python -m train fit --data $(RUNS)/data --base-model $(RUNS)/base --out $(RUNS)/kcguard \
 		--epochs 3 --batch-size 32 --learning-rate 1.5e-4 --pooling mean \
-		--label-smoothing 0.1 --token-dropout 0.1
+		--label-smoothing 0.1 --token-dropout 0.1 --false-alarm-budget 0.03
 
 export: .venv-dev/.ready  ## turn the run into the bundle models/kcguard
 	$(DEV)/python -m export --checkpoint $(RUNS)/kcguard --out models/kcguard --precision int8

@@ -1,9 +1,10 @@
-"""`python -m train base | mixture | fit | evaluate`: the trainer's command line."""
+"""`python -m train base | mixture | fit | evaluate | thresholds`: the trainer's command line."""
 
 import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -83,17 +84,41 @@ class Evaluate(BaseModel):
         from train.evaluate import evaluate_checkpoint, table
         from train.fit import write_json
 
-        training = self.checkpoint / "training.json"
-        if not training.is_file():
-            raise TrainError(f"{self.checkpoint}: no training.json; is it a directory of `fit`?")
-        thresholds = json.loads(training.read_text(encoding="utf-8"))["thresholds"]
+        thresholds = _training(self.checkpoint)["thresholds"]
         file = self.data or self.checkpoint / "test.tsv"
-        report = evaluate_checkpoint(self.checkpoint, file, 0.01, thresholds)
+        report = evaluate_checkpoint(self.checkpoint, file, thresholds)
         print("highest score wins\n" + table(report["highest_score"]))
         print("thresholds of the run\n" + table(report["at_thresholds"]))
         out = self.out or self.checkpoint / f"evaluation-{file.stem}.json"
         write_json(out, report)
         print(f"written to {out}")
+
+
+class Thresholds(BaseModel):
+    """Choose a run's thresholds anew, for another share of false alarms; no training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: CliPositionalArg[Path] = Field(description="The directory that `fit` wrote.")
+    false_alarm_budget: float = Field(
+        gt=0, lt=1, description="Share of 정상 validation texts that may be flagged."
+    )
+
+    def run(self) -> None:
+        from train.fit import figures, write_json
+
+        training = _training(self.checkpoint)
+        training |= figures(self.checkpoint, self.false_alarm_budget)
+        write_json(self.checkpoint / "training.json", training)
+        print(f"thresholds {training['thresholds']}; export the run anew to use them")
+
+
+def _training(checkpoint: Path) -> dict[str, Any]:
+    file = checkpoint / "training.json"
+    if not file.is_file():
+        raise TrainError(f"{checkpoint}: no training.json; is it a directory of `fit`?")
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
 
 
 class Train(BaseSettings):
@@ -110,10 +135,11 @@ class Train(BaseSettings):
     mixture: CliSubCommand[Mixture] = Field(description=Mixture.__doc__)
     fit: CliSubCommand[Fit] = Field(description=Fit.__doc__)
     evaluate: CliSubCommand[Evaluate] = Field(description=Evaluate.__doc__)
+    thresholds: CliSubCommand[Thresholds] = Field(description=Thresholds.__doc__)
 
     def cli_cmd(self) -> None:
         command = get_subcommand(self)
-        assert isinstance(command, Base | Mixture | Fit | Evaluate)
+        assert isinstance(command, Base | Mixture | Fit | Evaluate | Thresholds)
         command.run()
 
 

@@ -36,8 +36,8 @@ def logits(checkpoint: Path, texts: Sequence[str], batch_size: int = 64) -> Scor
 def evaluate_checkpoint(
     checkpoint: Path,
     file: Path,
-    false_alarm_budget: float,
     thresholds: Mapping[str, float] | None = None,
+    false_alarm_budget: float = 0.01,
 ) -> dict[str, Any]:
     """Return the figures of `checkpoint` on the labelled `file`.
 

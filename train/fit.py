@@ -150,21 +150,14 @@ def _finish(config: FitConfig, splits: data.Splits, trainer: Trainer) -> None:
     trainer.save_model(str(out))
     data.write(out / "validation.tsv", splits.validation)
     data.write(out / "test.tsv", splits.test or splits.validation)
-    validation = evaluate_checkpoint(out, out / "validation.tsv", config.false_alarm_budget)
     training = {
         "config": config.model_dump(mode="json"),
         "normaliser_version": NORMALISER_VERSION,
         "labels": list(LABELS),
-        "thresholds": validation["thresholds"],
         "max_length": trainer.processing_class.model_max_length,
         "rows": splits.counts(),
         "data_sha256": splits.hashes,
-        "metrics": {
-            "validation": validation,
-            "test": evaluate_checkpoint(
-                out, out / "test.tsv", config.false_alarm_budget, validation["thresholds"]
-            ),
-        },
+        **figures(out, config.false_alarm_budget),
         "log": trainer.state.log_history,
         "versions": {
             "python": platform.python_version(),
@@ -173,6 +166,22 @@ def _finish(config: FitConfig, splits: data.Splits, trainer: Trainer) -> None:
     }
     write_json(out / "training.json", training)
     log.info("%s is ready to be exported", out)
+
+
+def figures(run: Path, false_alarm_budget: float) -> dict[str, Any]:
+    """Return thresholds chosen on the run's validation texts, and the metrics of both parts."""
+    validation = evaluate_checkpoint(
+        run, run / "validation.tsv", false_alarm_budget=false_alarm_budget
+    )
+    thresholds = validation["thresholds"]
+    return {
+        "false_alarm_budget": false_alarm_budget,
+        "thresholds": thresholds,
+        "metrics": {
+            "validation": validation,
+            "test": evaluate_checkpoint(run, run / "test.tsv", thresholds),
+        },
+    }
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
