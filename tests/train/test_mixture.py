@@ -46,9 +46,11 @@ def write_corpora(directory: Path) -> Path:
 
 def write_corpus(directory: Path) -> Path:
     """Write the project's own corpus: one writer and one call a part."""
-    for number, part in enumerate(("train", "validation", "test")):
+    lines = tiny.rows()
+    shares = {"train": lines[0::3] + lines[1::3], "validation": lines[2::6], "test": lines[5::6]}
+    for part, share in shares.items():
         (directory / part).mkdir(parents=True)
-        tiny.write_rows(directory / part / f"writer{number}.tsv", tiny.rows()[number::3])
+        tiny.write_rows(directory / part / "writer.tsv", share)
         turns = [{"text": f"네 {part} 상담사입니다", "label": NORMAL}]
         (directory / part / "calls.jsonl").write_text(
             json.dumps({"turns": turns}, ensure_ascii=False) + "\n", encoding="utf-8"
