@@ -28,6 +28,8 @@ def provenance(training: Mapping[str, Any], export: Mapping[str, Any]) -> dict[s
     config["base_model"] = base_model_name(config["base_model"])
     return {
         "config": config,
+        # Not the config's where the thresholds were chosen anew afterwards.
+        "false_alarm_budget": training["false_alarm_budget"],
         "rows": training["rows"],
         "data_sha256": training["data_sha256"],
         "versions": training["versions"],
