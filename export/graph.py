@@ -54,7 +54,8 @@ def fuse(path: Path, config: Any) -> onnx.ModelProto:
         opt_level=0,  # ONNX Runtime's own passes run when the worker loads the graph
     )
     check_fused(Counter(node.op_type for node in fused.model.graph.node), config.num_hidden_layers)
-    return fused.model
+    result: onnx.ModelProto = fused.model
+    return result
 
 
 def to_fp16(fused: onnx.ModelProto) -> onnx.ModelProto:
@@ -62,7 +63,8 @@ def to_fp16(fused: onnx.ModelProto) -> onnx.ModelProto:
     model = OnnxModel(fused)
     # A sum over 512 tokens is where half precision would lose the most.
     model.convert_float_to_float16(keep_io_types=True, op_block_list=["ReduceSum", "Div"])
-    return model.model
+    result: onnx.ModelProto = model.model
+    return result
 
 
 def check_fused(operators: Mapping[str, int], layers: int) -> None:

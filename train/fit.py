@@ -24,6 +24,7 @@ from stream.text import NORMALISER_VERSION
 from train import data, model
 from train.config import FitConfig
 from train.data import Example
+from train.errors import DataError
 from train.evaluate import evaluate_checkpoint
 from train.metrics import measure, softmax
 
@@ -63,7 +64,7 @@ class _Trainer(Trainer):  # type: ignore[misc]  # untyped base class
 def fit(config: FitConfig) -> None:
     """Run the whole of it; `config.out` then holds the checkpoint described in `_finish`."""
     if (config.out / "training.json").exists():
-        raise data.DataError(f"{config.out}: holds a finished run; choose another --out")
+        raise DataError(f"{config.out}: holds a finished run; choose another --out")
     set_seed(config.seed)
     splits = data.load(config.data, config.seed)
     for part, counts in splits.counts().items():
