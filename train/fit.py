@@ -51,6 +51,7 @@ class TokenDropoutCollator(DataCollatorWithPadding):  # type: ignore[misc]  # un
 class _Trainer(Trainer):  # type: ignore[misc]  # untyped base class
     """Trainer whose token dropout touches training batches only."""
 
+    data_collator: DataCollatorWithPadding
     training_collator: DataCollatorWithPadding
 
     def get_train_dataloader(self) -> Any:

@@ -77,7 +77,7 @@ def load(
         config.label2id = {label: index for index, label in enumerate(LABELS)}
         config.problem_type = "single_label_classification"
         config.classifier_pooling = pooling or getattr(config, "classifier_pooling", "cls")
-        kind = (
+        kind: Any = (
             MeanPooledBertClassifier
             if config.classifier_pooling == "mean"
             else AutoModelForSequenceClassification
