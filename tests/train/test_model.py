@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,7 +55,7 @@ def test_another_architecture_is_refused(tmp_path: Path) -> None:
         ("mean", model.MeanPooledBertClassifier),
     ],
 )
-def test_pooling_chooses_the_network(tmp_path: Path, pooling: Pooling | None, kind: type) -> None:
+def test_pooling_chooses_the_network(tmp_path: Path, pooling: Pooling | None, kind: Any) -> None:
     """A base model without a word on pooling gets [CLS], and mean where it is asked for."""
     net, tokenizer = model.load(str(tiny.write_base(tmp_path)), pooling)
     assert isinstance(net, kind)
