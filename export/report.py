@@ -21,8 +21,8 @@ def summary(training: Mapping[str, Any], parity: Parity) -> dict[str, Any]:
     return {**parts, "parity": parity.to_json()}
 
 
-def provenance(training: Mapping[str, Any], exporter: Mapping[str, str]) -> dict[str, Any]:
-    """Return how the model was made: settings, data by hash, versions of trainer and exporter."""
+def provenance(training: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the model was made: settings, data by hash, versions, and what export did."""
     config = {name: value for name, value in training["config"].items() if name != "out"}
     config["data"] = Path(config["data"]).name
     config["base_model"] = base_model_name(config["base_model"])
@@ -33,7 +33,7 @@ def provenance(training: Mapping[str, Any], exporter: Mapping[str, str]) -> dict
         "rows": training["rows"],
         "data_sha256": training["data_sha256"],
         "versions": training["versions"],
-        "exporter_versions": dict(exporter),
+        "export": dict(export),
     }
 
 
@@ -49,12 +49,13 @@ def markdown(
     size: int,
     training: Mapping[str, Any],
     parity: Parity,
+    notes: str,
 ) -> str:
     """Return report.md: how good the model is, and how close the bundle is to it."""
     lines = [
         f"# {name}",
         "",
-        f"Precision {precision}, model.onnx {size / 2**20:.1f} MiB.",
+        f"Precision {precision}, model.onnx {size / 2**20:.1f} MiB. {notes}",
         "",
         f"Against the trained model, on {parity.texts} validation texts scored one by one by the "
         f"worker's own class: {parity.equal_decisions:.2%} equal decisions, largest difference of "
