@@ -1,6 +1,7 @@
 """A BERT in KcBERT's shape, small enough to be trained and exported in a test, and text for it."""
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -101,5 +102,8 @@ def train_run(directory: Path, **changes: Any) -> Path:
     write_data(directory / "data")
     write_base(directory / "base")
     config = fit_config(directory, **changes)
-    fit(config)
+    with warnings.catch_warnings():
+        # Transformers sorts checkpoints by age; epochs of a tenth of a second have none.
+        warnings.filterwarnings("ignore", "mtime may not be reliable")
+        fit(config)
     return config.out
