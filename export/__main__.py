@@ -26,7 +26,7 @@ class Export(BaseSettings):
     checkpoint: Path = Field(description="The directory that `kcguard-train fit` wrote.")
     out: Path = Field(description="The bundle to write, e.g. models/kcguard; replaces a bundle.")
     precision: Precision = Field(
-        description="int8 for CPUs (small and fastest there), fp16 for GPUs, fp32 for comparison."
+        description="int8 for CPUs (a quarter of the size), fp16 for GPUs, fp32 for comparison."
     )
     name: str | None = Field(None, description="The model's name; unset: that of the directory.")
     version: str | None = Field(

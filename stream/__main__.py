@@ -204,7 +204,7 @@ async def _serve(config: Settings) -> int:
             await _until_signal(worker.run, config.stop_seconds)
         finally:
             classifier.close()
-    log.info("stopped; everything read was judged and committed")
+    log.info("stopped; no chunk is in flight")
     return 0
 
 
