@@ -2,9 +2,10 @@
 
 import json
 import logging
+import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,8 @@ from stream.text import NORMALISER_VERSION
 from train import data, model
 from train.evaluate import logits
 from train.fit import write_json
-from train.metrics import Scores
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model file that may become the bundle's, and a sentence on how it was made."""
-
-    content: bytes
-    note: str
 
 
 def build(
@@ -85,16 +77,22 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     # Beside `out`: a rename must not cross file systems.
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        work = Path(scratch)
-        chosen, found = choose(
-            candidates(net, precision, work), draft, texts, trained, gate or GATES[precision]
-        )
-        finished = work / out.name
+        finished = Path(scratch) / out.name
         finished.mkdir()
-        write(finished, replace(draft, model=chosen.content), training, found, chosen.note)
+        content = convert(net, precision, Path(scratch) / "traced.onnx")
+        bundle = replace(draft, model=content)
+        found = parity.compare(trained, parity.served_logits(bundle, texts), training["thresholds"])
+        log.info(
+            "%.2f%% equal decisions, logits off by up to %.2g",
+            100 * found.equal_decisions,
+            found.max_logit_difference,
+        )
+        if failures := (gate or GATES[precision]).failures(found):
+            raise GateError(f"nothing was written, for {'; and '.join(failures)}")
+        write(finished, bundle, checkpoint, training, found)
         verify(finished)
         publish.publish(finished, out)
-    log.info("%s: %.1f MiB, verified", out, len(chosen.content) / 2**20)
+    log.info("%s: %.1f MiB, verified", out, len(content) / 2**20)
 
 
 def read_training(checkpoint: Path) -> dict[str, Any]:
@@ -113,59 +111,37 @@ def read_training(checkpoint: Path) -> dict[str, Any]:
     return training
 
 
-def candidates(net: PreTrainedModel, precision: Precision, work: Path) -> Iterator[Candidate]:
-    """Yield the models to try, the one to be preferred first; `work` takes scratch files."""
-    traced = work / "traced.onnx"
-    graph.trace(net, traced)
-    if precision == "int8":
-        for plan in quantise.PLANS:
-            yield Candidate(quantise.quantise(traced, plan), plan.note)
-        return
-    fused = graph.fuse(traced, net.config)
-    if precision == "fp16":
-        yield Candidate(graph.to_fp16(fused).SerializeToString(), "Fused operators, fp16 weights.")
-    else:
-        yield Candidate(fused.SerializeToString(), "Fused operators.")
-
-
-def choose(
-    models: Iterator[Candidate],
-    draft: Bundle,
-    texts: Sequence[str],
-    trained: Scores,
-    gate: Gate,
-) -> tuple[Candidate, Parity]:
-    """Return the first of `models` that passes `gate` against the `trained` logits of `texts`."""
-    misses: list[str] = []
-    for candidate in models:
-        served = parity.served_logits(replace(draft, model=candidate.content), texts)
-        found = parity.compare(trained, served, draft.manifest.thresholds)
-        log.info(
-            "%s %.2f%% equal decisions, logits off by up to %.2g",
-            candidate.note,
-            100 * found.equal_decisions,
-            found.max_logit_difference,
-        )
-        failures = gate.failures(found)
-        if not failures:
-            return candidate, found
-        misses.append(f"{candidate.note} {'; '.join(failures)}")
-    raise GateError(f"the gate is not passed, nothing was written: {' | '.join(misses)}")
+def convert(net: PreTrainedModel, precision: Precision, scratch: Path) -> bytes:
+    """Return the model file for `net`; the file `scratch` is overwritten."""
+    graph.trace(net, scratch)
+    fused = graph.fuse(scratch, net.config)
+    as_asked = {
+        "fp32": lambda: fused,
+        "fp16": lambda: graph.to_fp16(fused),
+        "int8": lambda: quantise.to_int8_weights(fused),
+    }
+    return bytes(as_asked[precision]().SerializeToString())
 
 
 def write(
-    directory: Path, bundle: Bundle, training: Mapping[str, Any], found: Parity, note: str
+    directory: Path, bundle: Bundle, run: Path, training: Mapping[str, Any], found: Parity
 ) -> None:
-    """Write the files of `bundle`; golden scores, figures and hashes join the draft manifest."""
+    """Write the files of `bundle`; golden scores, figures and hashes join the draft manifest.
+
+    What `kcguard-train report` left in `run` comes along, pictures included.
+    """
     draft = bundle.manifest
     (directory / MODEL).write_bytes(bundle.model)
     (directory / TOKENIZER).write_bytes(bundle.tokenizer)
-    write_json(
-        directory / "report.json",
-        {"rows": training["rows"], "metrics": training["metrics"], "parity": found.to_json()},
-    )
+    figures = {"rows": training["rows"], "metrics": training["metrics"]}
+    prose = None
+    if (run / "report.json").is_file():
+        figures = json.loads((run / "report.json").read_text(encoding="utf-8"))
+        prose = (run / "report.md").read_text(encoding="utf-8")
+        shutil.copytree(run / "pictures", directory / "pictures")
+    write_json(directory / "report.json", {**figures, "parity": found.to_json()})
     (directory / "report.md").write_text(
-        report.markdown(draft.name, draft.precision, len(bundle.model), training, found, note),
+        report.markdown(draft.name, draft.precision, len(bundle.model), training, found, prose),
         encoding="utf-8",
     )
     versions = {name: version(name) for name in ("torch", "optimum-onnx", "onnx", "onnxruntime")}
@@ -178,7 +154,7 @@ def write(
                 "files": dict(hashes),
                 "golden": score_golden(bundle),
                 "metrics": report.summary(training, found),
-                "training": report.provenance(training, {"note": note, "versions": versions}),
+                "training": report.provenance(training, versions),
             }
         ),
     )

@@ -51,7 +51,7 @@ class Gate:
 GATES: Mapping[Precision, Gate] = {
     "fp32": Gate(max_logit_difference=1e-3, equal_decisions=0.995),
     "fp16": Gate(max_logit_difference=0.05, equal_decisions=0.995),
-    # Eight bits move every logit a little; what counts is whom it flags.
+    # Rounded weights move every logit a little; what counts is whom it flags.
     "int8": Gate(max_logit_difference=float("inf"), equal_decisions=0.995),
 }
 

@@ -18,11 +18,15 @@ def summary(training: Mapping[str, Any], parity: Parity) -> dict[str, Any]:
         }
         for part, report in training["metrics"].items()
     }
-    return {**parts, "parity": parity.to_json()}
+    return {
+        **parts,
+        "threshold_curve": training["threshold_curve"],
+        "parity": parity.to_json(),
+    }
 
 
-def provenance(training: Mapping[str, Any], export: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how the model was made: settings, data by hash, versions, and what export did."""
+def provenance(training: Mapping[str, Any], exporter: Mapping[str, str]) -> dict[str, Any]:
+    """Return how the model was made: settings, data by hash, versions of trainer and exporter."""
     config = {name: value for name, value in training["config"].items() if name != "out"}
     config["data"] = Path(config["data"]).name
     config["base_model"] = base_model_name(config["base_model"])
@@ -33,7 +37,7 @@ def provenance(training: Mapping[str, Any], export: Mapping[str, Any]) -> dict[s
         "rows": training["rows"],
         "data_sha256": training["data_sha256"],
         "versions": training["versions"],
-        "export": dict(export),
+        "exporter_versions": dict(exporter),
     }
 
 
@@ -49,18 +53,25 @@ def markdown(
     size: int,
     training: Mapping[str, Any],
     parity: Parity,
-    notes: str,
+    run_report: str | None,
 ) -> str:
-    """Return report.md: how good the model is, and how close the bundle is to it."""
+    """Return report.md: how close the bundle is to the trained model, and how good that is.
+
+    `run_report` is what `kcguard-train report` wrote of the run; without it the figures of
+    `training` stand in.
+    """
     lines = [
         f"# {name}",
         "",
-        f"Precision {precision}, model.onnx {size / 2**20:.1f} MiB. {notes}",
+        f"Precision {precision}, model.onnx {size / 2**20:.1f} MiB.",
         "",
         f"Against the trained model, on {parity.texts} validation texts scored one by one by the "
         f"worker's own class: {parity.equal_decisions:.2%} equal decisions, largest difference of "
-        f"a logit {parity.max_logit_difference:.2g}.",
+        f"a logit {parity.max_logit_difference:.2g}. All other figures are the trained model's.",
     ]
+    if run_report is not None:
+        # Its title is the run's name.
+        return "\n".join([*lines, *run_report.split("\n")[1:]])
     for part, report in training["metrics"].items():
         thresholds = ", ".join(f"{k} {v:.3f}" for k, v in report["thresholds"].items())
         lines += [

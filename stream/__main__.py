@@ -25,8 +25,9 @@ from pydantic_settings import (
 
 from stream import logs, schema, settings
 from stream.bundle import read_bundle
+from stream.deobfuscate import second_views
 from stream.errors import FatalError, KcguardError, StopDeadlineError
-from stream.policy import Policy, decide
+from stream.policy import Policy, decide_views
 from stream.settings import Settings
 
 log = logging.getLogger("stream")
@@ -50,6 +51,7 @@ class Score(BaseModel):
 
     file: CliPositionalArg[str] = Field("-", description="A UTF-8 text file; - is standard input.")
     bundle: Path = Field(Path("models/kcguard"), description="The bundle to score with.")
+    second_view: bool = Field(True, description="Judge by the second view as well, as `run` does.")
 
     def run(self) -> int:
         from stream.classifier import Classifier
@@ -58,8 +60,12 @@ class Score(BaseModel):
         classifier = Classifier(bundle)
         with _lines(self.file) as source:
             for texts in _batches(source):
-                for text, row in zip(texts, classifier.score(texts).scores, strict=True):
-                    verdict = decide(row, bundle.manifest.thresholds)
+                views = second_views(texts) if self.second_view else {}
+                rows = classifier.score([*texts, *views.values()]).scores
+                second = dict(zip(views, rows[len(texts) :], strict=True))
+                for number, text in enumerate(texts):
+                    both = [rows[number], *([second[number]] if number in second else [])]
+                    verdict = decide_views(both, bundle.manifest.thresholds)
                     answer = {
                         "text": text,
                         "label": verdict.label,
@@ -183,7 +189,11 @@ async def _serve(config: Settings) -> int:
         worker = Worker(
             broker=broker,
             scorer=classifier,
-            policy=Policy(thresholds=thresholds, judged_speakers=config.judged_speakers),
+            policy=Policy(
+                thresholds=thresholds,
+                judged_speakers=config.judged_speakers,
+                second_view=config.second_view,
+            ),
             outbox=Outbox(
                 flags_topic=config.flags_topic,
                 dead_letters_topic=config.dead_letters_topic,

@@ -3,7 +3,7 @@
     manifest.json    what the model is and how it must be used
     model.onnx       the graph with its weights, one file
     tokenizer.json   the tokenizer
-    report.json      the figures of the run
+    report.json      the figures of the run; report.md and pictures/ show them
 
 Every file is read once and hashed as read, so what was verified is what is used.
 """
@@ -54,7 +54,7 @@ class Manifest(BaseModel):
     thresholds: dict[str, float]
     precision: Precision
     opset: int
-    files: dict[str, str] = Field(description="sha256 of every other file, by name.")
+    files: dict[str, str] = Field(description="sha256 of every other file, by its path in here.")
     golden: tuple[Golden, ...] = Field(min_length=1)
     golden_tolerance: float = Field(
         gt=0, lt=0.5, description="How far a score may be off on another machine."
@@ -136,9 +136,10 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
 
 
 def file_hashes(directory: Path) -> Mapping[str, str]:
-    """Return the sha256 of every file in `directory` but the manifest."""
+    """Return the sha256 of every file under `directory` but the manifest, by its path in there."""
+    files = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*")}
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(directory.iterdir())
-        if path.name != MANIFEST
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in sorted(files.items())
+        if path.is_file() and name != MANIFEST
     }

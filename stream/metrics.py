@@ -81,6 +81,17 @@ class Metrics:
             "Publishes and commits tried again because the broker did not answer.",
             registry=registry,
         )
+        self._second_views = Counter(
+            "kcguard_second_views_total",
+            "Utterances judged by a second view as well, in which a hidden spelling is undone.",
+            registry=registry,
+        )
+        self._second_view_verdicts = Counter(
+            "kcguard_second_view_verdicts_total",
+            "Verdicts that the second view changed. False flags among them: see "
+            "KCGUARD_SECOND_VIEW.",
+            registry=registry,
+        )
         self._bundle = Gauge(
             "kcguard_bundle_info",
             "Always 1; its labels name the model that judges.",
@@ -124,3 +135,8 @@ class Metrics:
 
     def publish_retry(self) -> None:
         self._retries.inc()
+
+    def second_view(self, changed: bool) -> None:
+        self._second_views.inc()
+        if changed:
+            self._second_view_verdicts.inc()

@@ -22,6 +22,8 @@ from stream.schema import (
 )
 
 Severity = Literal["low", "medium", "high"]
+Scores = Sequence[float] | npt.NDArray[np.float32]
+"""One row of scores, in the order of LABELS."""
 
 
 class Verdict(BaseModel):
@@ -41,13 +43,15 @@ class Verdict(BaseModel):
 
 
 class Policy(BaseModel):
-    """Thresholds, severities and judged speakers; its version changes with any of them."""
+    """Thresholds, severities, judged speakers and views; its version changes with any of them."""
 
     model_config = ConfigDict(frozen=True)
 
     thresholds: dict[str, float]
     severities: dict[str, Severity] = {ABUSE: "medium", SEXUAL_HARASSMENT: "high"}
     judged_speakers: frozenset[Speaker]
+    second_view: bool
+    """Whether a text with hidden stems is judged by its de-obfuscated view as well."""
 
     @field_validator("thresholds")
     @classmethod
@@ -63,6 +67,7 @@ class Policy(BaseModel):
             sorted(self.thresholds.items()),
             sorted(self.severities.items()),
             sorted(self.judged_speakers),
+            self.second_view,
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
@@ -77,10 +82,8 @@ def skip_reason(utterance: Utterance, judged: frozenset[Speaker]) -> Skip | None
     return None if utterance.speaker in judged else "skipped_role"
 
 
-def decide(
-    scores: Sequence[float] | npt.NDArray[np.float32], thresholds: Mapping[str, float]
-) -> Verdict:
-    """Return the verdict for one row of scores (in the order of LABELS).
+def decide(scores: Scores, thresholds: Mapping[str, float]) -> Verdict:
+    """Return the verdict for one row of scores.
 
     Of the labels whose score reaches their threshold the likelier one is flagged; none: 정상.
     """
@@ -90,3 +93,17 @@ def decide(
     return Verdict(
         label=label, score=by_label[label], scores=by_label, threshold=thresholds.get(label)
     )
+
+
+def decide_views(views: Sequence[Scores], thresholds: Mapping[str, float]) -> Verdict:
+    """Return the verdict for the scores of one utterance's views: that of the most abusive view.
+
+    How abusive a view is: the greatest ratio of a flagged label's score to its threshold. So a view
+    that is flagged beats one that is not; of equals the first wins.
+    """
+
+    def abuse(scores: Scores) -> float:
+        by_label = dict(zip(LABELS, scores, strict=True))
+        return max(float(by_label[label]) / thresholds[label] for label in FLAGGED_LABELS)
+
+    return decide(max(views, key=abuse), thresholds)

@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     sexual_harassment_threshold: float | None = Field(
         None, gt=0, le=1, description="Score from which 성희롱 is flagged; unset: the bundle's."
     )
+    second_view: bool = Field(
+        True,
+        description="Judge a text with a hidden swear word (시1발, ㅅㅂ) by its plain spelling as "
+        "well. false: fewer flags, less to compute.",
+    )
     flag_text: Literal["full", "masked", "none"] = Field(
         "full", description="How much of the utterance a flag carries."
     )
@@ -99,6 +104,8 @@ def table() -> str:
         default = field.default
         if isinstance(default, frozenset):
             default = "[" + ", ".join(f'"{item}"' for item in sorted(default)) + "]"
+        if isinstance(default, bool):
+            default = str(default).lower()
         shown = "unset" if default is None else f"`{default}`"
         lines.append(f"| `KCGUARD_{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines)

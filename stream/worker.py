@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from stream.deobfuscate import second_views
 from stream.errors import BadRecordError, TransientError
 from stream.limits import DeadLetterLimit
 from stream.messages import Outbox, dead_letter_message, flag_message
-from stream.policy import Policy, decide, skip_reason
-from stream.ports import Broker, Chunk, Message, Observer, Readiness, Record, Scorer, Stage
+from stream.policy import Policy, Verdict, decide, decide_views, skip_reason
+from stream.ports import Broker, Chunk, Message, Observer, Readiness, Record, Scored, Scorer, Stage
 from stream.schema import LABEL_CODES, Utterance, parse_utterance
 
 log = logging.getLogger(__name__)
@@ -162,13 +163,13 @@ class Worker:
             for item in parsed
             if isinstance(item, Utterance) and not skip_reason(item, self._policy.judged_speakers)
         ]
-        scored = await asyncio.get_running_loop().run_in_executor(
-            self._model_thread, self._scorer.score, [utterance.text for utterance in judged]
+        scored, second = await asyncio.get_running_loop().run_in_executor(
+            self._model_thread, self._score, [utterance.text for utterance in judged]
         )
         self._observer.stage("tokenise", scored.tokenise_seconds)
         self._observer.stage("infer", scored.infer_seconds)
         self._observer.truncated(scored.truncated)
-        rows = iter(zip(scored.scores, scored.empty, strict=True))
+        rows = iter(range(len(judged)))
         detected_at = datetime.fromtimestamp(self._now(), UTC)
         messages: list[Message] = []
         flags: list[Flagged] = []
@@ -180,9 +181,7 @@ class Worker:
             elif skipped := skip_reason(item, self._policy.judged_speakers):
                 self._observer.outcome(skipped)
             else:
-                scores, empty = next(rows)
-                self._observer.outcome("empty" if empty else "judged")
-                verdict = decide(scores, self._policy.thresholds)
+                verdict = self._verdict(scored, row := next(rows), second.get(row))
                 if verdict.flagged:
                     message = flag_message(
                         record, item, verdict, self._policy, self._outbox, detected_at
@@ -190,6 +189,26 @@ class Worker:
                     messages.append(message)
                     flags.append(Flagged(LABEL_CODES[verdict.label], record.timestamp))
         return messages, flags
+
+    def _score(self, texts: list[str]) -> tuple[Scored, dict[int, int]]:
+        """Return the scores of `texts` and, behind them, of the second views that differ.
+
+        Also the row of the second view by that of its text. Runs on the model's thread.
+        """
+        views = second_views(texts) if self._policy.second_view else {}
+        rows = {row: len(texts) + number for number, row in enumerate(views)}
+        return self._scorer.score([*texts, *views.values()]), rows
+
+    def _verdict(self, scored: Scored, row: int, second: int | None) -> Verdict:
+        """Return the verdict for the text in `row`, and report how it was come by."""
+        thresholds = self._policy.thresholds
+        verdict = decide(scored.scores[row], thresholds)
+        self._observer.outcome("empty" if scored.empty[row] and second is None else "judged")
+        if second is None:
+            return verdict
+        stronger = decide_views([scored.scores[row], scored.scores[second]], thresholds)
+        self._observer.second_view(changed=stronger.label != verdict.label)
+        return stronger
 
     def _parse(self, record: Record) -> Utterance | BadRecordError:
         try:

@@ -42,6 +42,7 @@ def policy(**changes: Any) -> Policy:
         {
             "thresholds": {ABUSE: 0.5, SEXUAL_HARASSMENT: 0.5},
             "judged_speakers": {Speaker.CUSTOMER, Speaker.UNKNOWN},
+            "second_view": True,
             **changes,
         }
     )

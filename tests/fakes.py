@@ -163,7 +163,7 @@ class MemoryBroker:
 
 
 class WordScorer:
-    """`ports.Scorer` that reads its scores off the text: 욕 is 욕설, 성 is 성희롱, else 정상."""
+    """`ports.Scorer` that reads its scores off the text: 욕 and 시 are 욕설, 성 is 성희롱."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -172,7 +172,8 @@ class WordScorer:
     def score(self, texts: Sequence[str]) -> Scored:
         self.before()
         self.texts += texts
-        rows = {"욕": (0.05, 0.9, 0.05), "성": (0.05, 0.05, 0.9)}
+        abuse = (0.05, 0.9, 0.05)
+        rows = {"욕": abuse, "시": abuse, "성": (0.05, 0.05, 0.9)}
         scores = [rows.get(text[:1], (0.9, 0.05, 0.05)) for text in texts]
         return Scored(
             np.array(scores, np.float32).reshape(-1, 3),
@@ -190,6 +191,7 @@ class CountingObserver:
         self.stages: Counter[str] = Counter()
         self.retries = 0
         self.rebalances = 0
+        self.second_views: list[bool] = []
 
     def stage(self, stage: Stage, seconds: float) -> None:
         self.stages[stage] += 1
@@ -214,3 +216,6 @@ class CountingObserver:
 
     def publish_retry(self) -> None:
         self.retries += 1
+
+    def second_view(self, changed: bool) -> None:
+        self.second_views.append(changed)

@@ -1,4 +1,4 @@
-"""`python -m train base | mixture | fit | evaluate | thresholds`: the trainer's command line."""
+"""The trainer's command line: `python -m train COMMAND`, one class of settings a command."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from pydantic_settings import (
     get_subcommand,
 )
 
-from train.config import FitConfig
+from train.config import DistillConfig, FitConfig, PretrainConfig
 from train.errors import TrainError
 
 
@@ -68,6 +68,24 @@ class Mixture(BaseModel):
         mixture.build(self.corpus, self.corpora, self.out, helping)
 
 
+class Pretrain(PretrainConfig):
+    """Masked-language-model training, from scratch or of a given base on your own transcripts."""
+
+    def run(self) -> None:
+        from train.pretrain import pretrain
+
+        pretrain(self)
+
+
+class Distill(DistillConfig):
+    """Teach a small student a teacher's scores over labelled and unlabelled text."""
+
+    def run(self) -> None:
+        from train.distill import distill
+
+        distill(self)
+
+
 class Evaluate(BaseModel):
     """Print how good a checkpoint is on labelled text, and write the same as JSON."""
 
@@ -82,12 +100,12 @@ class Evaluate(BaseModel):
     )
 
     def run(self) -> None:
-        from train.evaluate import evaluate_checkpoint, table
+        from train.evaluate import evaluation, scored, table
         from train.fit import write_json
 
         thresholds = _training(self.checkpoint)["thresholds"]
         file = self.data or self.checkpoint / "test.tsv"
-        report = evaluate_checkpoint(self.checkpoint, file, thresholds)
+        report = evaluation(file.name, *scored(self.checkpoint, file), thresholds)
         print("highest score wins\n" + table(report["highest_score"]))
         print("thresholds of the run\n" + table(report["at_thresholds"]))
         out = self.out or self.checkpoint / f"evaluation-{file.stem}.json"
@@ -114,6 +132,45 @@ class Thresholds(BaseModel):
         print(f"thresholds {training['thresholds']}; export the run anew to use them")
 
 
+class Report(BaseModel):
+    """Write a run's report: what it learnt, where it still fails, what training changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoint: CliPositionalArg[Path] = Field(description="The directory that `fit` wrote.")
+    base_model: str | None = Field(
+        None, description="What the run was trained from, if it is no longer where it was."
+    )
+    corpus: Path = Field(
+        Path("train/corpus"), description="The labelled corpus, for figures by kind and by pair."
+    )
+    corpora: Path | None = Field(
+        None, description="The public corpora, for false alarms on harmless speech."
+    )
+    size_curve: Path | None = Field(
+        None,
+        description="JSON list of {rows, detection_rate, false_positive_rate} of runs on less "
+        "text; unset: size.json beside the run, if there is one.",
+    )
+    sample: int = Field(
+        1500,
+        gt=0,
+        description="Lines scored per perturbation, and rows per public set, at most. Smaller is "
+        "faster: the whole report scores some 17,000 texts at 1500, 9,000 at 250.",
+    )
+    out: Path | None = Field(None, description="Where the report goes; unset: into the run.")
+
+    def run(self) -> None:
+        from train import report
+
+        out = self.out or self.checkpoint
+        sources = report.Sources(
+            self.corpus, self.corpora, self.base_model, self.size_curve, self.sample
+        )
+        report.build(self.checkpoint, sources, out)
+        print(f"written to {out / 'report.md'}")
+
+
 def _training(checkpoint: Path) -> dict[str, Any]:
     file = checkpoint / "training.json"
     if not file.is_file():
@@ -134,13 +191,18 @@ class Train(BaseSettings):
 
     base: CliSubCommand[Base] = Field(description=Base.__doc__)
     mixture: CliSubCommand[Mixture] = Field(description=Mixture.__doc__)
+    pretrain: CliSubCommand[Pretrain] = Field(description=Pretrain.__doc__)
     fit: CliSubCommand[Fit] = Field(description=Fit.__doc__)
+    distill: CliSubCommand[Distill] = Field(description=Distill.__doc__)
     evaluate: CliSubCommand[Evaluate] = Field(description=Evaluate.__doc__)
     thresholds: CliSubCommand[Thresholds] = Field(description=Thresholds.__doc__)
+    report: CliSubCommand[Report] = Field(description=Report.__doc__)
 
     def cli_cmd(self) -> None:
         command = get_subcommand(self)
-        assert isinstance(command, Base | Mixture | Fit | Evaluate | Thresholds)
+        assert isinstance(
+            command, Pretrain | Distill | Base | Mixture | Fit | Evaluate | Thresholds | Report
+        )
         command.run()
 
 

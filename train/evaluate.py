@@ -9,7 +9,7 @@ import torch
 
 from stream.schema import LABELS
 from train import data, model
-from train.metrics import Scores, choose_thresholds, measure, softmax
+from train.metrics import Scores, Targets, measure, softmax
 
 
 def score(checkpoint: Path, texts: Sequence[str], batch_size: int = 64) -> Scores:
@@ -33,23 +33,19 @@ def logits(checkpoint: Path, texts: Sequence[str], batch_size: int = 64) -> Scor
     return rows
 
 
-def evaluate_checkpoint(
-    checkpoint: Path,
-    file: Path,
-    thresholds: Mapping[str, float] | None = None,
-    false_alarm_budget: float = 0.01,
-) -> dict[str, Any]:
-    """Return the figures of `checkpoint` on the labelled `file`.
-
-    `at_thresholds` decides as the worker does; where `thresholds` is None they are chosen on
-    this very file for `false_alarm_budget`, so its false-positive rate is that budget by design.
-    """
+def scored(checkpoint: Path, file: Path) -> tuple[Scores, Targets]:
+    """Return the scores [rows, labels] and targets [rows] of the labelled `file`."""
     examples = data.deduplicate(data.read(file))
     scores = score(checkpoint, [example.text for example in examples])
-    targets = np.array([LABELS.index(example.label) for example in examples])
-    thresholds = thresholds or choose_thresholds(scores, targets, false_alarm_budget)
+    return scores, np.array([LABELS.index(example.label) for example in examples])
+
+
+def evaluation(
+    file: str, scores: Scores, targets: Targets, thresholds: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return the figures of `file`: by the highest score, and as the worker decides."""
     return {
-        "file": file.name,
+        "file": file,
         "highest_score": measure(scores, targets),
         "thresholds": dict(thresholds),
         "at_thresholds": measure(scores, targets, thresholds),

@@ -47,20 +47,18 @@ def build(corpus: Path, corpora_dir: Path, out: Path, helping: Helping) -> None:
     """Write `out`/train.tsv, validation.tsv, test.tsv and mixture.json (what went in)."""
     parts = {part: list(own(corpus / part)) for part in ("train", "validation", "test")}
     relabelled = sample(public(corpora.SOURCES["relabelled"], corpora_dir), helping.relabelled)
-    spoken = [
-        example
-        for name in SPOKEN
-        for example in sample(
-            public(corpora.SOURCES[name], corpora_dir),
-            (helping.spoken + helping.spoken_validation) // len(SPOKEN),
-        )
-        if not _UNREAD_RISK.search(example.text)
-    ]
     read_anew = {example.text for example in relabelled}
-    spoken = order([example for example in spoken if example.text not in read_anew])
-    cut = helping.spoken_validation
-    parts["train"] += [*relabelled, *spoken[cut:]]
-    parts["validation"] += spoken[:cut]
+    parts["train"] += relabelled
+    for name in SPOKEN:
+        # The same helping of each: a hash order over all of them would favour the largest.
+        rows = [
+            row
+            for row in order(deduplicate(list(public(corpora.SOURCES[name], corpora_dir))))
+            if row.text not in read_anew and not _UNREAD_RISK.search(row.text)
+        ]
+        first, held_out = (n // len(SPOKEN) for n in (helping.spoken, helping.spoken_validation))
+        parts["train"] += rows[:first]
+        parts["validation"] += rows[first : first + held_out]
     out.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     report = {}

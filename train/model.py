@@ -5,6 +5,8 @@ that KcBERT was pretrained for. `mean` pooling averages the tokens instead, the 
 sentence encoders such as multilingual-e5 were trained for.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +57,16 @@ class MeanPooledBertClassifier(BertPreTrainedModel):  # type: ignore[misc]  # un
 
 
 def load(
-    name_or_path: str, pooling: Pooling | None = None
+    name_or_path: str, pooling: Pooling | None = None, dropout: float | None = None
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a base model (the head is new) or a checkpoint (the head is its own).
 
-    `name_or_path` is a hub name or a directory; `pooling` None keeps what the checkpoint says.
+    `name_or_path` is a hub name or a directory; `pooling` and `dropout` None keep what
+    the checkpoint says.
     Attention is eager: any other implementation exports to a graph that no fusion recognises.
     Raises BaseModelError with the remedy where the model cannot be had.
     """
-    if _looks_local(name_or_path) and not Path(name_or_path).is_dir():
-        raise BaseModelError(f"base model: no directory {name_or_path}")
-    try:
+    with remedy(name_or_path):
         config = AutoConfig.from_pretrained(name_or_path)
         if config.model_type != "bert":
             raise BaseModelError(
@@ -77,6 +78,8 @@ def load(
         config.label2id = {label: index for index, label in enumerate(LABELS)}
         config.problem_type = "single_label_classification"
         config.classifier_pooling = pooling or getattr(config, "classifier_pooling", "cls")
+        if dropout is not None:
+            config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
         kind: Any = (
             MeanPooledBertClassifier
             if config.classifier_pooling == "mean"
@@ -84,17 +87,26 @@ def load(
         )
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
         model = kind.from_pretrained(name_or_path, config=config, attn_implementation="eager")
+    if not tokenizer.is_fast:
+        raise BaseModelError(
+            f"base model {name_or_path}: no tokenizer.json can be made; the worker needs one"
+        )
+    return model, tokenizer
+
+
+@contextmanager
+def remedy(name_or_path: str) -> Iterator[None]:
+    """Turn what goes wrong with loading `name_or_path` into one BaseModelError with the remedy."""
+    if _looks_local(name_or_path) and not Path(name_or_path).is_dir():
+        raise BaseModelError(f"base model: no directory {name_or_path}")
+    try:
+        yield
     except OSError as error:
         raise BaseModelError(
             f"base model {name_or_path}: neither a directory here nor to be had from the hub. "
             "Give a local directory with --base-model, or run `hf download "
             f"{name_or_path} --local-dir DIR` where the hub can be reached and pass DIR"
         ) from error
-    if not tokenizer.is_fast:
-        raise BaseModelError(
-            f"base model {name_or_path}: no tokenizer.json can be made; the worker needs one"
-        )
-    return model, tokenizer
 
 
 def _looks_local(name_or_path: str) -> bool:

@@ -14,15 +14,15 @@ from stream.schema import ABUSE, FLAGGED_LABELS, LABELS, SEXUAL_HARASSMENT
 from stream.text import NORMALISER_VERSION
 from tests import tiny
 from train import data
-from train.data import Example
 from train.errors import DataError
 from train.evaluate import logits
-from train.fit import (
+from train.fit import fit
+from train.training import (
     AugmentedRows,
     AverageLast,
+    ByLength,
     TokenDropoutCollator,
     clamped_warmup,
-    fit,
     total_steps,
 )
 
@@ -117,17 +117,36 @@ def test_flags_are_named_in_the_thresholds(run: Path) -> None:
     assert all(0.3 <= thresholds[label] <= 0.99 for label in (ABUSE, SEXUAL_HARASSMENT))
 
 
-def test_a_row_is_perturbed_anew_at_each_reading(tmp_path: Path) -> None:
-    """Readings of one row differ from each other, and a second run reads the same ones."""
+def test_every_pass_perturbs_anew(tmp_path: Path) -> None:
+    """Passes over one row differ from each other, and a second run reads the same ones."""
     tokenizer = AutoTokenizer.from_pretrained(tiny.write_base(tmp_path))
-    examples = [Example("배송 환불 요금 문의 드려요 감사합니다", LABELS[0], "x")]
+    texts = ["배송 환불 요금 문의 드려요 감사합니다"]
 
-    def readings() -> list[list[int]]:
-        rows = AugmentedRows(examples, tokenizer, rate=1.0, seed=4)
-        return [rows[0]["input_ids"] for _ in range(8)]
+    def passes() -> list[list[int]]:
+        rows = AugmentedRows(texts, [0], tokenizer, rate=1.0, seed=4)
+        read = []
+        for _ in range(8):
+            (length,) = rows.begin_pass()
+            assert length == len(rows[0]["input_ids"])
+            read.append(rows[0]["input_ids"])
+        return read
 
-    assert len({tuple(ids) for ids in readings()}) > 2
-    assert readings() == readings()
+    assert len({tuple(ids) for ids in passes()}) > 2
+    assert passes() == passes()
+
+
+def test_rows_of_like_length_ride_together(tmp_path: Path) -> None:
+    """Each pass yields every row once, and neighbours in a batch hardly differ in length."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny.write_base(tmp_path))
+    texts = [" ".join(["배송"] * (1 + n % 10)) for n in range(40)]
+    rows = AugmentedRows(texts, [0] * 40, tokenizer, rate=0.0, seed=4)
+    sampler = ByLength(rows, batch_size=4)
+    first, second = list(sampler), list(sampler)
+    assert list(range(40)) == sorted(first) == sorted(second)
+    assert first != second
+    for start in range(0, 40, 4):
+        lengths = {1 + n % 10 for n in first[start : start + 4]}
+        assert max(lengths) - min(lengths) <= 1
 
 
 def test_the_last_weights_are_averaged() -> None:

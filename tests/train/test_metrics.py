@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from stream.policy import decide
 from stream.schema import ABUSE, LABELS, NORMAL, SEXUAL_HARASSMENT
-from train.metrics import Scores, Targets, choose_thresholds, measure, softmax
+from train.metrics import Scores, Targets, at_budgets, choose_thresholds, measure, softmax
 
 
 def scores(*rows: tuple[float, float, float]) -> Scores:
@@ -79,6 +79,31 @@ def test_chosen_thresholds_respect_the_budget(logits: Scores, budget: float) -> 
     thresholds = choose_thresholds(rows, targets(*[NORMAL] * len(rows)), budget)
     flagged = sum(decide(row, thresholds).flagged for row in rows)
     assert flagged <= len(rows) * budget
+
+
+def test_the_budget_goes_where_it_catches_most() -> None:
+    """One false alarm is allowed, and the label whose recall it buys gets it."""
+    rows = scores(
+        (0.2, 0.7, 0.1),  # the 정상 row that hides the 욕설 row
+        (0.5, 0.1, 0.4),  # the 정상 row over whose score every 성희롱 row lies
+        (0.3, 0.6, 0.1),
+        (0.2, 0.2, 0.6),
+    )
+    truth = targets(NORMAL, NORMAL, ABUSE, SEXUAL_HARASSMENT)
+    assert {ABUSE: 0.3, SEXUAL_HARASSMENT: pytest.approx(0.401)} == choose_thresholds(
+        rows, truth, 0.5
+    )
+    assert {ABUSE: pytest.approx(0.701), SEXUAL_HARASSMENT: pytest.approx(0.401)} == (
+        choose_thresholds(rows, truth, 0.4)
+    )
+
+
+def test_a_curve_states_what_each_budget_catches() -> None:
+    """Each budget's thresholds come from the first set, its figures from the second."""
+    (row,) = at_budgets((EXAMPLES, TRUTH), (EXAMPLES[2:], TRUTH[2:]), [0.5])
+    assert choose_thresholds(EXAMPLES, TRUTH, 0.5) == row["thresholds"]
+    assert (0.5, 3) == (row["budget"], row["rows"])
+    assert {ABUSE: 1.0, SEXUAL_HARASSMENT: 1.0} == row["detection_rate"]
 
 
 def test_thresholds_have_a_floor_and_a_ceiling() -> None:

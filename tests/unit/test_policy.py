@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from stream.batching import pack
 from stream.errors import DeadLetterLimitError
 from stream.limits import DeadLetterLimit
-from stream.policy import decide, skip_reason
+from stream.policy import decide, decide_views, skip_reason
 from stream.schema import (
     ABUSE,
     FLAGGED_LABELS,
@@ -62,17 +62,54 @@ def test_a_verdict_carries_the_score_and_threshold_of_its_label(
         assert all(scores[LABELS.index(x)] < thresholds[x] for x in FLAGGED_LABELS)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((0.9, 0.05, 0.05), (0.1, 0.8, 0.1), (ABUSE, 0.8)),
+        ((0.1, 0.8, 0.1), (0.9, 0.05, 0.05), (ABUSE, 0.8)),
+        ((0.2, 0.6, 0.2), (0.1, 0.2, 0.7), (SEXUAL_HARASSMENT, 0.7)),
+        ((0.2, 0.2, 0.6), (0.2, 0.6, 0.2), (SEXUAL_HARASSMENT, 0.6)),
+        ((0.8, 0.1, 0.1), (0.7, 0.2, 0.1), (NORMAL, 0.7)),
+    ],
+)
+def test_the_more_abusive_view_decides(
+    first: tuple[float, ...], second: tuple[float, ...], expected: tuple[str, float]
+) -> None:
+    """The view whose abusive score is highest over its threshold gives label and scores."""
+    verdict = decide_views([first, second], HALVES)
+
+    assert expected == (verdict.label, verdict.score)
+
+
+def test_a_view_is_as_abusive_as_its_score_over_the_threshold_of_its_label() -> None:
+    """A score just over a low threshold yields to one that is further over a high one."""
+    views = [(0.4, 0.1, 0.5), (0.2, 0.75, 0.05)]
+
+    assert SEXUAL_HARASSMENT == decide_views(views, {ABUSE: 0.7, SEXUAL_HARASSMENT: 0.4}).label
+
+
+@given(st.lists(scores_rows, min_size=1, max_size=3), threshold_maps)
+def test_an_utterance_is_flagged_when_any_view_is(
+    views: list[list[float]], thresholds: dict[str, float]
+) -> None:
+    """No view takes back the flag of another, and none is flagged that no view asks for."""
+    expected = any(decide(view, thresholds).flagged for view in views)
+
+    assert expected == decide_views(views, thresholds).flagged
+
+
 def test_the_policy_version_changes_with_every_part() -> None:
-    """Thresholds, severities and judged speakers each change the version, order does not."""
+    """Thresholds, severities, speakers and views each change the version, order does not."""
     base = build.policy()
     others = [
         build.policy(thresholds={ABUSE: 0.5, SEXUAL_HARASSMENT: 0.6}),
         build.policy(severities={ABUSE: "low", SEXUAL_HARASSMENT: "high"}),
         build.policy(judged_speakers={Speaker.CUSTOMER}),
+        build.policy(second_view=False),
     ]
 
     assert base.version == build.policy(thresholds=dict(reversed(HALVES.items()))).version
-    assert 4 == len({base.version, *(other.version for other in others)})
+    assert 5 == len({base.version, *(other.version for other in others)})
 
 
 def test_a_policy_needs_every_threshold() -> None:

@@ -111,6 +111,32 @@ async def test_agents_and_partials_are_not_judged() -> None:
     assert ["욕"] == scorer.texts
 
 
+async def test_a_hidden_stem_is_flagged_by_its_second_view() -> None:
+    """The second view rides behind the chunk's texts; its scores and the original text are sent."""
+    made = cluster("네", "ㅅㅂ 왜", "욕 ㅅㅂ", "성")
+    observer, scorer = CountingObserver(), WordScorer()
+    async with running(MemoryBroker(made, TOPIC), observer=observer, scorer=scorer):
+        await until(lambda: committed(made) == 4)
+
+    assert ["u1", "u2", "u3"] == flagged(made)
+    assert ["네", "ㅅㅂ 왜", "욕 ㅅㅂ", "성", "시발 왜", "욕 시발"] == scorer.texts
+    assert [True, False] == observer.second_views
+    assert {"judged": 4} == observer.outcomes
+    flag = json.loads(made.records(build.FLAGS)[0].value or b"")
+    assert ("ㅅㅂ 왜", "욕설", 0.9) == (flag["text"], flag["label"], round(flag["score"], 6))
+
+
+async def test_without_second_views_a_text_is_judged_as_it_stands() -> None:
+    """Where the policy wants no second view none is scored."""
+    made, scorer = cluster("ㅅㅂ 왜"), WordScorer()
+    policy = build.policy(second_view=False)
+    async with running(MemoryBroker(made, TOPIC), scorer=scorer, policy=policy):
+        await until(lambda: committed(made) == 1)
+
+    assert [] == flagged(made)
+    assert ["ㅅㅂ 왜"] == scorer.texts
+
+
 async def test_nothing_is_committed_before_its_flags_are_acknowledged() -> None:
     """While the broker refuses flags, the offset stays; afterwards all flags are there."""
     made = cluster("욕", "욕", "욕")
