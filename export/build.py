@@ -58,7 +58,8 @@ def build(
         manifest=Manifest(
             name=name or out.name,
             version=model_version or "",
-            base_model=base_model or report.base_model_name(training["config"]["base_model"]),
+            base_model=base_model
+            or report.base_model_name(training["config"].get("base_model", "distilled")),
             labels=LABELS,
             max_length=training["max_length"],
             normaliser_version=NORMALISER_VERSION,
@@ -137,6 +138,11 @@ def write(
     prose = None
     if (run / "report.json").is_file():
         figures = json.loads((run / "report.json").read_text(encoding="utf-8"))
+        if figures.get("thresholds") != training["thresholds"]:
+            raise ExportError(
+                f"{run}: report.json is of other thresholds than training.json; run "
+                "`kcguard-train report` again"
+            )
         prose = (run / "report.md").read_text(encoding="utf-8")
         shutil.copytree(run / "pictures", directory / "pictures")
     write_json(directory / "report.json", {**figures, "parity": found.to_json()})

@@ -27,9 +27,9 @@ def summary(training: Mapping[str, Any], parity: Parity) -> dict[str, Any]:
 
 def provenance(training: Mapping[str, Any], exporter: Mapping[str, str]) -> dict[str, Any]:
     """Return how the model was made: settings, data by hash, versions of trainer and exporter."""
-    config = {name: value for name, value in training["config"].items() if name != "out"}
-    config["data"] = Path(config["data"]).name
-    config["base_model"] = base_model_name(config["base_model"])
+    # Of a path the last component: the rest is one machine's.
+    shown = training["config"].items()
+    config = {name: _shown(value) for name, value in shown if name not in ("out", "corpora")}
     return {
         "config": config,
         # Not the config's where the thresholds were chosen anew afterwards.
@@ -39,6 +39,12 @@ def provenance(training: Mapping[str, Any], exporter: Mapping[str, str]) -> dict
         "versions": training["versions"],
         "exporter_versions": dict(exporter),
     }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shown(each) for each in value]
+    return base_model_name(value) if isinstance(value, str) else value
 
 
 def base_model_name(name_or_path: str) -> str:

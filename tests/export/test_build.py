@@ -14,15 +14,22 @@ from export.__main__ import main
 from export.build import build
 from export.errors import ExportError, GateError
 from export.golden import TEXTS
-from export.parity import GATES
+from export.parity import GATES, Gate
 from stream.bundle import Manifest, read_bundle
 from stream.classifier import Classifier
 from stream.errors import BundleError
 from stream.policy import decide
 from stream.schema import LABELS
 from tests import tiny
+from train.config import DistillConfig
+from train.distill import distill
 from train.evaluate import logits
 from train.metrics import softmax
+
+ANY = Gate(max_logit_difference=float("inf"), equal_decisions=0.0)
+"""Of fifteen validation lines none may be left to decide on the gate."""
+# Transformers sorts checkpoints by age; epochs of a tenth of a second have none.
+pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 
 
 def manifest(bundle: Path) -> Manifest:
@@ -117,7 +124,9 @@ def test_the_report_of_the_run_comes_along(run: Path, tmp_path: Path) -> None:
     """What was reported of the run stands in the bundle, hashed, under the bundle's own title."""
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
-    (copy / "report.json").write_text('{"pairs": {"all": 0.9}}', encoding="utf-8")
+    thresholds = json.loads((run / "training.json").read_text("utf-8"))["thresholds"]
+    content = {"pairs": {"all": 0.9}, "thresholds": thresholds}
+    (copy / "report.json").write_text(json.dumps(content), encoding="utf-8")
     (copy / "report.md").write_text("# run\n\nminimal pairs 90 %\n", encoding="utf-8")
     (copy / "pictures").mkdir()
     (copy / "pictures/learning.png").write_bytes(b"png")
@@ -127,8 +136,39 @@ def test_the_report_of_the_run_comes_along(run: Path, tmp_path: Path) -> None:
     assert text.startswith("# tiny\n")
     assert text.endswith("\n\nminimal pairs 90 %\n")
     figures = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert {"pairs", "parity"} == set(figures)
+    assert {"pairs", "thresholds", "parity"} == set(figures)
     assert "pictures/learning.png" in read_bundle(out).manifest.files
+
+
+def test_a_report_of_other_thresholds_is_refused(run: Path, tmp_path: Path) -> None:
+    """A report made before the thresholds were chosen anew stays out of the bundle."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (copy / "report.json").write_text('{"thresholds": {}}', encoding="utf-8")
+    with pytest.raises(ExportError, match="run `kcguard-train report` again"):
+        build(copy, tmp_path / "models/tiny", "fp32")
+
+
+def test_a_distilled_run_exports_and_names_its_teacher(run: Path, tmp_path: Path) -> None:
+    """A student becomes a bundle as any run does; of its teacher's path the name is told."""
+    student = tmp_path / "student"
+    distill(
+        DistillConfig(
+            teacher=[run],
+            data=tiny.write_data(tmp_path / "data"),
+            out=student,
+            layers=2,
+            epochs=2,
+            batch_size=8,
+            learning_rate=1e-4,
+            max_length=32,
+            unlabelled=0,
+        )
+    )
+    build(student, tmp_path / "models/mini", "int8", gate=ANY)
+    trained = manifest(tmp_path / "models/mini").training["config"]
+    assert [run.name] == trained["teacher"]
+    assert str(tmp_path) not in json.dumps(trained)
 
 
 def test_a_tampered_file_is_refused(bundle: Path, tmp_path: Path) -> None:
