@@ -59,7 +59,7 @@ def build(
             name=name or out.name,
             version=model_version or "",
             base_model=base_model
-            or report.base_model_name(training["config"].get("base_model", "distilled")),
+            or model.display_name(training["config"].get("base_model", "distilled")),
             labels=LABELS,
             max_length=training["max_length"],
             normaliser_version=NORMALISER_VERSION,

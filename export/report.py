@@ -1,12 +1,12 @@
 """What a bundle says of itself: the figures for people and for programs, free of machine paths."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from export.parity import Parity
 from stream.bundle import Precision
 from train.evaluate import table
+from train.model import display_name
 
 
 def summary(training: Mapping[str, Any], parity: Parity) -> dict[str, Any]:
@@ -44,13 +44,7 @@ def provenance(training: Mapping[str, Any], exporter: Mapping[str, str]) -> dict
 def _shown(value: Any) -> Any:
     if isinstance(value, list):
         return [_shown(each) for each in value]
-    return base_model_name(value) if isinstance(value, str) else value
-
-
-def base_model_name(name_or_path: str) -> str:
-    """Return a hub name as it is, and of a path the last component: the rest is one machine's."""
-    local = name_or_path.startswith((".", "/", "~")) or name_or_path.count("/") > 1
-    return Path(name_or_path).name if local or Path(name_or_path).is_dir() else name_or_path
+    return display_name(value) if isinstance(value, str) else value
 
 
 def markdown(

@@ -10,7 +10,7 @@ from tokenizers.implementations import BertWordPieceTokenizer
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from stream.schema import ABUSE, NORMAL, SEXUAL_HARASSMENT
-from train.config import FitConfig
+from train.config import DistillConfig, FitConfig
 from train.fit import fit
 
 LAYERS = 2
@@ -92,6 +92,24 @@ def fit_config(directory: Path, **changes: Any) -> FitConfig:
             "batch_size": 8,
             "learning_rate": 3e-3,
             "max_length": 32,
+            **changes,
+        }
+    )
+
+
+def distill_config(directory: Path, teacher: Path, **changes: Any) -> DistillConfig:
+    """Return the settings of a distillation that takes seconds; its data lies in `directory`."""
+    return DistillConfig.model_validate(
+        {
+            "teacher": [teacher],
+            "data": write_data(directory / "data"),
+            "out": directory / "student",
+            "layers": 1,
+            "epochs": 2,
+            "batch_size": 8,
+            "learning_rate": 3e-3,
+            "max_length": 32,
+            "unlabelled": 0,
             **changes,
         }
     )

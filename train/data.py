@@ -168,6 +168,11 @@ def write(path: Path, examples: Sequence[Example]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def fingerprint(text: str) -> str:
+    """Return the sha256 by which a training text is recognised without keeping it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -47,10 +47,8 @@ def unlabelled(corpora_dir: Path, count: int, known: set[str]) -> list[str]:
     share = -(-count // len(corpora.SOURCES))
     chosen: dict[str, None] = {}
     for source in corpora.SOURCES.values():
-        rows = [
-            Example(text, "", source.name) for text in dict.fromkeys(_short(source, corpora_dir))
-        ]
-        new = [row.text for row in mixture.order(rows) if row.text not in known]
+        texts = sorted(dict.fromkeys(_short(source, corpora_dir)), key=mixture.rank)
+        new = [text for text in texts if text not in known]
         chosen |= dict.fromkeys(new[:share])
     return list(chosen)[:count]
 

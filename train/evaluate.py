@@ -1,5 +1,6 @@
 """Scores a checkpoint on labelled text and says how good it is."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,26 @@ import torch
 
 from stream.schema import LABELS
 from train import data, model
-from train.metrics import Scores, Targets, measure, softmax
+from train.metrics import ScoreOf, Scores, Targets, judge, softmax
+
+log = logging.getLogger(__name__)
 
 
 def score(checkpoint: Path, texts: Sequence[str], batch_size: int = 64) -> Scores:
     """Return the torch model's scores [texts, labels] for normalised `texts`."""
     return softmax(logits(checkpoint, texts, batch_size))
+
+
+def score_all(checkpoint: Path, texts: Sequence[str]) -> ScoreOf:
+    """Score every different text once and return the scores of any of them."""
+    different = list(dict.fromkeys(texts))
+    log.info("scoring %d texts", len(different))
+    known = dict(zip(different, score(checkpoint, different), strict=True))
+
+    def score_of(wanted: Sequence[str]) -> Scores:
+        return np.array([known[text] for text in wanted], np.float32).reshape(-1, len(LABELS))
+
+    return score_of
 
 
 def logits(checkpoint: Path, texts: Sequence[str], batch_size: int = 64) -> Scores:
@@ -44,12 +59,7 @@ def evaluation(
     file: str, scores: Scores, targets: Targets, thresholds: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return the figures of `file`: by the highest score, and as the worker decides."""
-    return {
-        "file": file,
-        "highest_score": measure(scores, targets),
-        "thresholds": dict(thresholds),
-        "at_thresholds": measure(scores, targets, thresholds),
-    }
+    return {"file": file, "thresholds": dict(thresholds), **judge(scores, targets, thresholds)}
 
 
 def table(report: Mapping[str, Any]) -> str:

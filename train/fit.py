@@ -1,6 +1,5 @@
 """Fine-tunes a base model on labelled text: read, split, train, choose, measure, write."""
 
-import hashlib
 import json
 import logging
 import platform
@@ -63,7 +62,7 @@ def finish(config: RunConfig, splits: data.Splits, trainer: Trainer) -> None:
     trainer.save_model(str(out))
     data.write(out / "validation.tsv", splits.validation)
     data.write(out / "test.tsv", splits.test or splits.validation)
-    hashes = sorted(fingerprint(row.text) for row in splits.train)
+    hashes = sorted(data.fingerprint(row.text) for row in splits.train)
     (out / "train_texts.sha256").write_text("\n".join(hashes) + "\n", encoding="utf-8")
     training = {
         "config": config.model_dump(mode="json"),
@@ -81,11 +80,6 @@ def finish(config: RunConfig, splits: data.Splits, trainer: Trainer) -> None:
     }
     write_json(out / "training.json", training)
     log.info("%s is ready to be exported", out)
-
-
-def fingerprint(text: str) -> str:
-    """Return the sha256 by which a training text can be recognised but not read."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def figures(run: Path, false_alarm_budget: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The figures by which a model is judged; pure functions of scores and labels."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from stream.schema import FLAGGED_LABELS, LABELS, NORMAL
 
 Scores = npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int64]
+ScoreOf = Callable[[Sequence[str]], Scores]
+"""Scores [texts, labels] of normalised texts."""
 
 
 def softmax(logits: npt.NDArray[Any]) -> Scores:
@@ -33,10 +35,7 @@ def measure(scores: Scores, targets: Targets, thresholds: Mapping[str, float] | 
 
     Without `thresholds` the decision is the highest score; with them it is the worker's own.
     """
-    if thresholds is None:
-        predicted = scores.argmax(axis=1)
-    else:
-        predicted = np.array([LABELS.index(decide(row, thresholds).label) for row in scores])
+    predicted = scores.argmax(axis=1) if thresholds is None else decisions(scores, thresholds)
     everything = list(range(len(LABELS)))
     precision, recall, f1, support = precision_recall_fscore_support(
         targets, predicted, labels=everything, zero_division=0
@@ -59,6 +58,14 @@ def measure(scores: Scores, targets: Targets, thresholds: Mapping[str, float] | 
         "detection_rate": {label: float(recall[LABELS.index(label)]) for label in FLAGGED_LABELS},
         "false_positive_rate": float(flagged.mean()) if flagged.size else 0.0,
         "confusion": confusion_matrix(targets, predicted, labels=everything).tolist(),
+    }
+
+
+def judge(scores: Scores, targets: Targets, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    """Return the report by the highest score, and the one by the worker's own decision."""
+    return {
+        "highest_score": measure(scores, targets),
+        "at_thresholds": measure(scores, targets, thresholds),
     }
 
 

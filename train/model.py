@@ -109,6 +109,12 @@ def remedy(name_or_path: str) -> Iterator[None]:
         ) from error
 
 
+def display_name(name_or_path: str) -> str:
+    """Return a hub name as it is, and of a path the last component: the rest is one machine's."""
+    local = _looks_local(name_or_path) or Path(name_or_path).is_dir()
+    return Path(name_or_path).name if local else name_or_path
+
+
 def _looks_local(name_or_path: str) -> bool:
     """A hub name is `name` or `owner/name`; anything else can only be a path."""
     return name_or_path.startswith((".", "/", "~")) or name_or_path.count("/") > 1

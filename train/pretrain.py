@@ -27,9 +27,8 @@ from transformers.trainer_utils import get_last_checkpoint
 from stream.text import normalise
 from train import corpora, model, training
 from train.config import PretrainConfig
-from train.data import Example
 from train.errors import DataError
-from train.mixture import order
+from train.mixture import rank
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +93,7 @@ def collect(config: PretrainConfig) -> list[str]:
     texts.pop("", None)
     if not texts:
         raise DataError("no text to train on: give --text FILE or --corpora DIR")
-    ordered = order([Example(text, "", "") for text in texts])
-    return [example.text for example in ordered[: config.limit]]
+    return sorted(texts, key=rank)[: config.limit]
 
 
 def _lines(path: Path) -> Iterator[str]:

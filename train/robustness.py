@@ -21,11 +21,8 @@ from stream.text import normalise
 from train import corpora, data, mixture
 from train.data import Example
 from train.errors import DataError
-from train.fit import fingerprint
-from train.metrics import Scores, Targets, at_budgets, decisions, grouped
+from train.metrics import ScoreOf, Scores, Targets, at_budgets, decisions, grouped
 
-ScoreOf = Callable[[Sequence[str]], Scores]
-"""Scores [texts, labels] of normalised texts."""
 Perturbations = Mapping[str, Callable[[str, random.Random], str]]
 
 CALLS = "calls"
@@ -90,8 +87,8 @@ def read_spoken(corpora_dir: Path, seen: Collection[str], count: int) -> dict[st
     chosen = {}
     for name in mixture.SPOKEN:
         texts = map(normalise, corpora.texts(corpora.SOURCES[name], corpora_dir))
-        unique = [Example(text, NORMAL, name) for text in dict.fromkeys(texts) if text]
-        new = [row.text for row in mixture.order(unique) if fingerprint(row.text) not in seen]
+        unique = sorted(filter(None, dict.fromkeys(texts)), key=mixture.rank)
+        new = [text for text in unique if data.fingerprint(text) not in seen]
         chosen[name] = new[:count]
     return chosen
 

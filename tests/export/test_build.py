@@ -21,7 +21,6 @@ from stream.errors import BundleError
 from stream.policy import decide
 from stream.schema import LABELS
 from tests import tiny
-from train.config import DistillConfig
 from train.distill import distill
 from train.evaluate import logits
 from train.metrics import softmax
@@ -152,19 +151,7 @@ def test_a_report_of_other_thresholds_is_refused(run: Path, tmp_path: Path) -> N
 def test_a_distilled_run_exports_and_names_its_teacher(run: Path, tmp_path: Path) -> None:
     """A student becomes a bundle as any run does; of its teacher's path the name is told."""
     student = tmp_path / "student"
-    distill(
-        DistillConfig(
-            teacher=[run],
-            data=tiny.write_data(tmp_path / "data"),
-            out=student,
-            layers=2,
-            epochs=2,
-            batch_size=8,
-            learning_rate=1e-4,
-            max_length=32,
-            unlabelled=0,
-        )
-    )
+    distill(tiny.distill_config(tmp_path, run, layers=2, learning_rate=1e-4))
     build(student, tmp_path / "models/mini", "int8", gate=ANY)
     trained = manifest(tmp_path / "models/mini").training["config"]
     assert [run.name] == trained["teacher"]

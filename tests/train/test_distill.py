@@ -11,7 +11,6 @@ from stream.schema import ABUSE, LABELS, NORMAL
 from tests import tiny
 from tests.train.test_mixture import write_corpora, write_source
 from train import corpora, distill, model
-from train.config import DistillConfig
 from train.data import Example
 from train.errors import DataError
 
@@ -84,20 +83,7 @@ def test_unlabelled_text_comes_from_every_source_and_is_new(tmp_path: Path) -> N
 def test_a_student_learns_its_teachers_decisions(run: Path, tmp_path: Path) -> None:
     """A student of one layer agrees with its teacher on most lines, and its run can be exported."""
     out = tmp_path / "student"
-    distill.distill(
-        DistillConfig(
-            teacher=[run],
-            data=tiny.write_data(tmp_path / "data"),
-            out=out,
-            layers=1,
-            epochs=6,
-            batch_size=8,
-            learning_rate=3e-3,
-            max_length=32,
-            average_last=0.3,
-            unlabelled=0,
-        )
-    )
+    distill.distill(tiny.distill_config(tmp_path, run, epochs=6, average_last=0.3))
     training = json.loads((out / "training.json").read_text(encoding="utf-8"))
     assert training["metrics"]["validation"]["highest_score"]["accuracy"] > 0.7
     assert {NORMAL, ABUSE} < set(LABELS) == set(training["labels"])

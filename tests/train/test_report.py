@@ -15,12 +15,13 @@ import torch
 
 from stream.schema import ABUSE, LABELS, NORMAL, SEXUAL_HARASSMENT
 from tests import tiny
-from train import corpora, mixture, model, report, robustness
+from train import comparison, corpora, mixture, model, report, robustness
 from train.__main__ import main
-from train.data import Example
+from train.data import Example, fingerprint
 from train.errors import DataError, TrainError
-from train.fit import fingerprint
+from train.evaluate import score_all
 from train.metrics import (
+    ScoreOf,
     Scores,
     Targets,
     at_budgets,
@@ -30,9 +31,9 @@ from train.metrics import (
     precision_recall,
     weight_changes,
 )
-from train.pictures import markdown
+from train.page import markdown
 from train.report import Sources
-from train.robustness import CALLS, Line, ScoreOf
+from train.robustness import CALLS, Line
 
 THRESHOLDS = {ABUSE: 0.5, SEXUAL_HARASSMENT: 0.5}
 
@@ -396,8 +397,8 @@ TEST = [Example(text, label, "x") for text, label in tiny.rows(3)]
 
 
 def before(run: Path, base_model: str | None) -> dict[str, Any]:
-    texts = [row.text for row in [*TEST, *report.SENTENCES]]
-    return report.before(run, base_model, TEST, report.score_all(run, texts), THRESHOLDS)
+    texts = [row.text for row in [*TEST, *comparison.SENTENCES]]
+    return comparison.before(run, base_model, TEST, score_all(run, texts), THRESHOLDS)
 
 
 def test_training_is_seen_in_the_figures(run: Path) -> None:
@@ -428,7 +429,7 @@ def test_an_untrained_head_is_not_the_one_that_a_run_started_from(run: Path) -> 
     torch.manual_seed(tiny.fit_config(run.parent).seed)
     net, _ = model.load(str(run.parent / "base"))
     started = net.classifier.weight.detach().clone()
-    report.draw_head(net)
+    comparison.draw_head(net)
     alike = torch.cosine_similarity(started.flatten(), net.classifier.weight.flatten(), dim=0)
     assert abs(float(alike.detach())) < 0.3
 
