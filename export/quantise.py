@@ -17,8 +17,8 @@ thresholds; two one-thread callers on an x86 CPU with AVX2, no VNNI:
     dynamic, but `output/dense` MatMulNBits 24.7   98.9 %     0.63       55
     dynamic, 7 bits, per channel            24.5   98.2 %     1.69       80
 
-Dynamic is twice as fast where the CPU has VNNI, but misses the gate of 99.5 %: one scale serves all
-activations of a text, and outliers leave few steps for the others.
+Dynamic misses the gate of 99.5 %: one scale serves all activations of a text, and outliers leave
+few steps for the others.
 """
 
 import numpy as np

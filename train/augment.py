@@ -1,4 +1,4 @@
-"""Writes a text as callers evade filters and as recognisers mishear; for training only.
+"""Writes a text as callers evade filters and as recognisers mishear: for training and its report.
 
 Every perturbation is a pure function of a text and a random generator, keeps the label, and
 applies to harmless text as it does to abusive: a model that saw dots inside swear words only

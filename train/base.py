@@ -181,8 +181,8 @@ def missing_syllables(
 ) -> list[str]:
     """Return the Hangul syllables of `texts` that no piece spells, seen `min_count` times, sorted.
 
-    multilingual-e5-small lacks a thousand of the rarer syllables, and swear words live there:
-    썅, 뒈, 옘 and 븅 would all be the same `<unk>`.
+    multilingual-e5-small lacks the rarer syllables, and swear words live there: 썅, 뒈, 옘 and 븅
+    would all be the same `<unk>`.
     """
     counts = Counter(chain.from_iterable(texts))
     return sorted(

@@ -58,7 +58,7 @@ def load(data: Path, seed: int) -> Splits:
     if data.is_dir():
         splits = _load_directory(data)
     elif data.is_file():
-        splits = split(deduplicate(read(data)), seed, {data.name: _sha256(data)})
+        splits = split(deduplicate(read(data)), seed, {data.name: fingerprint_file(data)})
     else:
         raise DataError(f"{data}: no such file or directory")
     counts = splits.counts()
@@ -158,7 +158,7 @@ def _load_directory(data: Path) -> Splits:
     dropped = sum(map(len, rows.values())) - len(kept)
     if dropped:
         log.warning("%d rows repeat an earlier text and were left out", dropped)
-    hashes = {path.name: _sha256(path) for path in files.values()}
+    hashes = {path.name: fingerprint_file(path) for path in files.values()}
     return Splits(parts["train"], parts["validation"], parts["test"], hashes)
 
 
@@ -173,7 +173,8 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def fingerprint_file(path: Path) -> str:
+    """Return the sha256 of a file's content."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

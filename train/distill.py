@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stream.schema import LABELS
 from stream.text import normalise
-from train import corpora, evaluate, fit, mixture, model
+from train import corpora, data, evaluate, fit, mixture, model
 from train.config import DistillConfig
 from train.data import Example
 from train.errors import DataError
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def distill(config: DistillConfig) -> None:
     """Run the whole of it; `config.out` then holds a checkpoint as `fit` leaves it.
 
-    The teachers' scores are kept in `config.out`/teacher.npy, so an interrupted run does not
+    The teachers' scores are kept in `config.out`/teacher.npz, so an interrupted run does not
     compute them again.
     """
     splits = fit.begin(config)
@@ -33,7 +33,7 @@ def distill(config: DistillConfig) -> None:
         more = unlabelled(config.corpora, config.unlabelled, known)
     texts = [*labelled, *more]
     log.info("%d labelled and %d unlabelled texts", len(labelled), len(more))
-    scores = teacher_scores(config.teacher, texts, config.out / "teacher.npy")
+    scores = teacher_scores(config.teacher, texts, config.out / "teacher.npz")
     targets = blend(scores, splits.train, config.gold)
     net, tokenizer = student(config.teacher[0], config.layers)
     fit.finish(config, splits, trained(config, net, tokenizer, texts, targets, splits.validation))
@@ -60,15 +60,29 @@ def _short(source: corpora.Source, corpora_dir: Path) -> Iterator[str]:
 
 
 def teacher_scores(teachers: Sequence[Path], texts: Sequence[str], cache: Path) -> Scores:
-    """Return the mean of the teachers' scores [texts, labels], from `cache` where it fits."""
+    """Return the mean of the teachers' scores [texts, labels], from `cache` where it is of these.
+
+    Raises DataError where a teacher is no finished run, or the cache is of other texts or teachers.
+    """
+    for teacher in teachers:
+        if not (teacher / "training.json").is_file():
+            raise DataError(
+                f"{teacher}: no training.json; give --teacher a run that `fit` finished"
+            )
+    weights = [data.fingerprint_file(teacher / "model.safetensors") for teacher in teachers]
+    made_of = data.fingerprint("\n".join([*weights, *texts]))
     if cache.is_file():
-        kept: Scores = np.load(cache, allow_pickle=False)
-        if kept.shape != (len(texts), len(LABELS)):
-            raise DataError(f"{cache}: made for {len(kept)} texts, not {len(texts)}; delete it")
-        return kept
+        with np.load(cache, allow_pickle=False) as kept:
+            if str(kept["made_of"]) != made_of:
+                raise DataError(f"{cache}: scores of other texts or teachers; delete it")
+            return np.asarray(kept["scores"], dtype=np.float32)
     scores = np.mean([evaluate.score(teacher, texts) for teacher in teachers], axis=0)
+    scores = scores.astype(np.float32)
     cache.parent.mkdir(parents=True, exist_ok=True)
-    np.save(cache, scores.astype(np.float32))
+    # Under its own name only once it is whole: a run may be cut off.
+    partial = cache.with_suffix(".partial.npz")
+    np.savez(partial, scores=scores, made_of=np.array(made_of))
+    partial.rename(cache)
     return np.asarray(scores, dtype=np.float32)
 
 

@@ -67,12 +67,7 @@ def load(
     Raises BaseModelError with the remedy where the model cannot be had.
     """
     with remedy(name_or_path):
-        config = AutoConfig.from_pretrained(name_or_path)
-        if config.model_type != "bert":
-            raise BaseModelError(
-                f"base model {name_or_path}: architecture {config.model_type!r}; "
-                "kcguard fine-tunes BERT encoders such as beomi/kcbert-base"
-            )
+        config = bert_config(name_or_path)
         config.num_labels = len(LABELS)
         config.id2label = dict(enumerate(LABELS))
         config.label2id = {label: index for index, label in enumerate(LABELS)}
@@ -92,6 +87,17 @@ def load(
             f"base model {name_or_path}: no tokenizer.json can be made; the worker needs one"
         )
     return model, tokenizer
+
+
+def bert_config(name_or_path: str) -> Any:
+    """Return the configuration; raise BaseModelError where it is another architecture's."""
+    config = AutoConfig.from_pretrained(name_or_path)
+    if config.model_type != "bert":
+        raise BaseModelError(
+            f"base model {name_or_path}: architecture {config.model_type!r}; "
+            "kcguard fine-tunes BERT encoders such as beomi/kcbert-base"
+        )
+    return config
 
 
 @contextmanager

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 def pretrain(config: PretrainConfig) -> None:
     """Run the whole of it; `config.out` is then a base model that `fit` takes.
 
-    An interrupted run goes on from its last checkpoint when it is started again.
+    An interrupted run goes on from its last checkpoint when it is started again with the same
+    settings; other settings need another `config.out`.
     """
     set_seed(config.seed)
     texts = collect(config)
@@ -111,8 +112,9 @@ def _continued(config: PretrainConfig) -> tuple[BertForMaskedLM, PreTrainedToken
     """Load the base: its encoder as it is, its masked-language head where it has one."""
     assert config.base_model is not None
     with model.remedy(config.base_model):
+        shape = model.bert_config(config.base_model)
         tokenizer = AutoTokenizer.from_pretrained(config.base_model)
-        return BertForMaskedLM.from_pretrained(config.base_model), tokenizer
+        return BertForMaskedLM.from_pretrained(config.base_model, config=shape), tokenizer
 
 
 def _from_scratch(
@@ -141,8 +143,8 @@ def _from_scratch(
 def bf16_helps(size: int = 512, rounds: int = 8) -> bool:
     """Return whether a bfloat16 matrix product is faster here than a float32 one.
 
-    It is on a CPU with AMX or AVX512-BF16 and on any recent GPU; elsewhere it is emulated,
-    and a step takes ten times as long.
+    A CPU without instructions for it emulates it: a training step on AVX2 took twelve times as
+    long.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
 

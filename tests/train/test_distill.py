@@ -87,13 +87,24 @@ def test_a_student_learns_its_teachers_decisions(run: Path, tmp_path: Path) -> N
     training = json.loads((out / "training.json").read_text(encoding="utf-8"))
     assert training["metrics"]["validation"]["highest_score"]["accuracy"] > 0.7
     assert {NORMAL, ABUSE} < set(LABELS) == set(training["labels"])
-    assert (60, 3) == np.load(out / "teacher.npy").shape
+    assert (60, 3) == np.load(out / "teacher.npz")["scores"].shape
 
 
-def test_scores_of_other_texts_are_not_taken_for_these(run: Path, tmp_path: Path) -> None:
-    """A cache of another number of texts is refused instead of being paired with the wrong ones."""
-    cache = tmp_path / "teacher.npy"
+def test_scores_of_other_texts_or_teachers_are_not_taken_for_these(
+    run: Path, tmp_path: Path
+) -> None:
+    """A cache serves the very texts and teachers it was made of, and no others of their number."""
+    cache = tmp_path / "teacher.npz"
     first = distill.teacher_scores([run], ["배송 문의"], cache)
     np.testing.assert_array_equal(first, distill.teacher_scores([run], ["배송 문의"], cache))
-    with pytest.raises(DataError, match="made for 1 texts, not 2"):
-        distill.teacher_scores([run], ["배송 문의", "환불"], cache)
+    with pytest.raises(DataError, match="scores of other texts or teachers; delete it"):
+        distill.teacher_scores([run], ["환불 문의"], cache)
+    with pytest.raises(DataError, match="scores of other texts or teachers; delete it"):
+        distill.teacher_scores([run, run], ["배송 문의"], cache)
+
+
+def test_a_teacher_is_a_finished_run(tmp_path: Path) -> None:
+    """A base model, whose head knows nothing, is refused as a teacher."""
+    base = tiny.write_base(tmp_path / "base")
+    with pytest.raises(DataError, match="give --teacher a run that `fit` finished"):
+        distill.teacher_scores([base], ["배송 문의"], tmp_path / "teacher.npz")

@@ -149,13 +149,14 @@ def test_rows_of_like_length_ride_together(tmp_path: Path) -> None:
     assert padded < 1.1 * sum(lengths)
 
 
-def test_the_last_weights_are_averaged() -> None:
-    """Of 40 steps with half averaged, the samples of steps 20, 30 and 40 make the mean."""
+@pytest.mark.parametrize(("steps", "mean"), [(40, 30.0), (36, 30.0 - 4 / 3), (5, 5.0)])
+def test_the_last_weights_are_averaged(steps: int, mean: float) -> None:
+    """With half averaged, every tenth step of the second half and the last one make the mean."""
     model = torch.nn.Linear(1, 1, bias=False)
     averaging = AverageLast(0.5)
-    for step in range(1, 41):
+    for step in range(1, steps + 1):
         torch.nn.init.constant_(model.weight, step)
-        state = SimpleNamespace(max_steps=40, global_step=step)
+        state = SimpleNamespace(max_steps=steps, global_step=step)
         averaging.on_step_end(None, state, None, model=model)
     averaging.on_train_end(None, None, None, model=model)
-    assert 30.0 == model.weight.item()
+    assert pytest.approx(mean) == model.weight.item()
