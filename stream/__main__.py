@@ -1,17 +1,13 @@
 """`python -m stream run | score | verify | schema | settings`: plugs the worker together."""
 
-import asyncio
 import contextlib
 import itertools
 import json
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import (
@@ -26,8 +22,8 @@ from pydantic_settings import (
 from stream import logs, schema, settings
 from stream.bundle import read_bundle
 from stream.deobfuscate import second_views
-from stream.errors import FatalError, KcguardError, StopDeadlineError
-from stream.policy import Policy, decide_views
+from stream.errors import FatalError, KcguardError
+from stream.policy import decide_views
 from stream.settings import Settings
 
 log = logging.getLogger("stream")
@@ -38,10 +34,9 @@ class Run(Settings):
 
     def run(self) -> int:
         logs.configure(self.log_level, self.log_format)
-        import uvloop
+        from stream.service import run
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(self))
+        return run(self)
 
 
 class Score(BaseModel):
@@ -133,123 +128,6 @@ class Stream(BaseSettings):
     settings: CliSubCommand[ShowSettings] = Field(description=ShowSettings.__doc__)
 
 
-def worker_version() -> str:
-    """Return the version that dead letters name."""
-    try:
-        return version("kcguard")
-    except PackageNotFoundError:
-        return "unpackaged"
-
-
-async def _serve(config: Settings) -> int:
-    """Plug the edges into the worker and run it until a signal; return the exit status."""
-    from prometheus_client import CollectorRegistry
-
-    from stream.broker import KafkaBroker, KafkaConfig
-    from stream.classifier import Classifier
-    from stream.http import HttpPort, application
-    from stream.limits import DeadLetterLimit
-    from stream.messages import Outbox
-    from stream.metrics import Metrics
-    from stream.ports import Readiness
-    from stream.worker import Worker
-
-    registry, readiness = CollectorRegistry(), Readiness()
-    metrics = Metrics(registry, readiness)
-    with HttpPort(config.http_host, config.http_port, application(registry, readiness)) as port:
-        classifier = Classifier(
-            read_bundle(config.bundle),
-            config.device,
-            config.callers,
-            config.max_batch_tokens,
-            config.max_batch_rows,
-        )
-        await asyncio.to_thread(classifier.verify)
-        readiness.warm = True
-        manifest = classifier.manifest
-        metrics.bundle(manifest)
-        thresholds = {
-            **manifest.thresholds,
-            **({schema.ABUSE: config.abuse_threshold} if config.abuse_threshold else {}),
-        }
-        if config.sexual_harassment_threshold:
-            thresholds[schema.SEXUAL_HARASSMENT] = config.sexual_harassment_threshold
-        broker = KafkaBroker(
-            KafkaConfig(
-                bootstrap_servers=config.bootstrap_servers,
-                group_id=config.group_id,
-                group_instance_id=config.group_instance_id,
-                topic=config.source_topic,
-                auto_offset_reset=config.auto_offset_reset,
-                max_chunk_records=config.max_chunk_records,
-            ),
-            metrics.rebalance,
-        )
-        readiness.assigned = lambda: broker.assigned
-        worker = Worker(
-            broker=broker,
-            scorer=classifier,
-            policy=Policy(
-                thresholds=thresholds,
-                judged_speakers=config.judged_speakers,
-                second_view=config.second_view,
-            ),
-            outbox=Outbox(
-                flags_topic=config.flags_topic,
-                dead_letters_topic=config.dead_letters_topic,
-                text_mode=config.flag_text,
-                model=manifest.identity(),
-                group_id=config.group_id,
-                worker_version=worker_version(),
-            ),
-            limit=DeadLetterLimit(config.dead_letter_max_ratio, config.dead_letter_max_consecutive),
-            observer=metrics,
-            readiness=readiness,
-            max_record_bytes=config.max_record_bytes,
-        )
-        log.info(
-            "%s %s judges; metrics at %s/metrics", manifest.name, manifest.version, port.address
-        )
-        try:
-            await _until_signal(worker.run, config.stop_seconds)
-        finally:
-            classifier.close()
-    log.info("stopped; no chunk is in flight")
-    return 0
-
-
-async def _until_signal(
-    run: Callable[[asyncio.Event], Coroutine[Any, Any, None]], stop_seconds: float
-) -> None:
-    """Run until it ends or SIGTERM/SIGINT comes; then let it stop within `stop_seconds`.
-
-    A second signal ends the process at once. Raises StopDeadlineError where the stop took longer.
-    """
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-
-    def on_signal(number: int) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        log.info("%s: finishing the chunk in flight", signal.Signals(number).name)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    work = asyncio.create_task(run(stop), name="worker")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not work.done():
-        await asyncio.wait({work}, timeout=stop_seconds)
-    if not work.done():
-        work.cancel()
-        raise StopDeadlineError(
-            f"not stopped within {stop_seconds:g} s; the chunk in flight was not committed and "
-            "will be judged again"
-        )
-    await work
-
-
 @contextlib.contextmanager
 def _lines(file: str) -> Iterator[Iterator[str]]:
     """Yield the lines of `file` without their ends; what is no UTF-8 becomes U+FFFD."""
@@ -272,10 +150,6 @@ def main(arguments: list[str] | None = None) -> int:
         command = get_subcommand(given)
         assert isinstance(command, Run | Score | Verify | Schema | ShowSettings)
         return command.run()
-    except StopDeadlineError as error:
-        print(f"kcguard-stream: {error}", file=sys.stderr, flush=True)
-        # An ordinary exit joins every thread, and a hung model's would never end.
-        os._exit(error.exit_code)
     except KcguardError as error:
         print(f"kcguard-stream: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, FatalError) else 1

@@ -18,7 +18,7 @@ from tokenizers import Encoding, Tokenizer
 
 from stream.batching import pack
 from stream.bundle import Bundle, check_golden
-from stream.errors import BundleError, ConfigurationError, ModelReplyError
+from stream.errors import BundleError, ConfigurationError, ModelFaultError, ModelReplyError
 from stream.ports import Scored
 from stream.schema import LABELS, NORMAL
 from stream.text import normalise
@@ -68,7 +68,8 @@ class Classifier:
     def score(self, texts: Sequence[str]) -> Scored:
         """Return the scores of raw `texts`; a text that normalises to nothing is 정상.
 
-        Raises ModelReplyError where the model's answer has the wrong shape or is not finite.
+        Raises ModelFaultError where the model fails or answers with scores that are not finite,
+        ModelReplyError where its answer has the wrong shape.
         """
         begun = time.perf_counter()
         normalised = [normalise(text) for text in texts]
@@ -111,12 +112,16 @@ class Classifier:
         for row, encoding in enumerate(batch):
             feed["input_ids"][row, : len(encoding.ids)] = encoding.ids
             feed["attention_mask"][row, : len(encoding.ids)] = 1
-        (logits,) = self._session.run(["logits"], feed)
+        try:
+            (logits,) = self._session.run(["logits"], feed)
+        except Exception as error:  # ONNX Runtime's exceptions share no base class of their own
+            # From None, and the class alone: a runtime's message may hold a piece of the input.
+            raise ModelFaultError(f"{type(error).__name__} on {len(batch)} texts") from None
         answer = np.asarray(logits, dtype=np.float32)
         if answer.shape != (len(batch), len(LABELS)):
             raise ModelReplyError(f"{len(batch)} texts in, an answer of shape {answer.shape} out")
         if not np.isfinite(answer).all():
-            raise ModelReplyError("the model answered with scores that are not finite")
+            raise ModelFaultError(f"scores that are not finite for {len(batch)} texts")
         return answer
 
 

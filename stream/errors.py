@@ -5,13 +5,14 @@
     │   ├── MalformedRecordError      (no UTF-8 JSON object)
     │   ├── SchemaViolationError      (an object that breaks the contract)
     │   ├── OversizedRecordError      (too large to be read at all)
-    │   └── ModelInputError           (the model cannot score this text)
+    │   └── ModelInputError           (the model fails on this text, alone)
     ├── TransientError            try the same chunk again
     │   └── BrokerUnavailableError    (pull, publish or commit failed)
+    ├── ModelFaultError           halve the texts; one that fails alone becomes a bad record
     └── FatalError                stop, say why, exit non-zero
         ├── ConfigurationError        (a setting, a file or a device is not as asked for)
         ├── BundleError               (the bundle does not verify)
-        ├── ModelReplyError           (the model answered with the wrong shape or non-finite scores)
+        ├── ModelReplyError           (the model answered for another number of texts)
         ├── DeadLetterLimitError      (too many records go to the dead letters)
         └── StopDeadlineError         (the stop took longer than it may)
 
@@ -51,7 +52,7 @@ class OversizedRecordError(BadRecordError):
 
 
 class ModelInputError(BadRecordError):
-    """The model cannot score this text."""
+    """The model fails on this text, alone as well as in company."""
 
     disposition = "model_input"
 
@@ -62,6 +63,10 @@ class TransientError(KcguardError):
 
 class BrokerUnavailableError(TransientError):
     """The broker does not answer."""
+
+
+class ModelFaultError(KcguardError):
+    """The model failed: out of memory, a runtime error, or scores that are not finite."""
 
 
 class FatalError(KcguardError):

@@ -1,5 +1,6 @@
 """The HTTP port: /metrics, /livez, /readyz. On threads, so it answers while the loop is stuck."""
 
+import hmac
 import threading
 from collections.abc import Iterable
 from socketserver import ThreadingMixIn
@@ -12,23 +13,47 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from stream.errors import ConfigurationError
 from stream.ports import Readiness
+from stream.progress import Progress
 
 
-def application(registry: CollectorRegistry, readiness: Readiness) -> WSGIApplication:
-    """Return the WSGI application of the three paths; any other is 404."""
+def application(
+    registry: CollectorRegistry,
+    readiness: Readiness,
+    progress: Progress,
+    token: str | None = None,
+) -> WSGIApplication:
+    """Return the WSGI application of the three paths; any other is 404.
+
+    With a `token` /metrics wants it as `Authorization: Bearer`. The probes answer anybody: they
+    tell one state each, and a kubelet has no secret to show.
+    """
     metrics: WSGIApplication = make_wsgi_app(registry)
+
+    def allowed(environ: WSGIEnvironment) -> bool:
+        if token is None:
+            return True
+        shown = environ.get("HTTP_AUTHORIZATION", "")
+        # Compared in constant time; bytes, because a header may hold any Latin-1 character.
+        return hmac.compare_digest(shown.encode(), f"Bearer {token}".encode())
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if path == "/metrics":
+        if path == "/metrics" and allowed(environ):
             return metrics(environ, start_response)
         status, body = "200 OK", "ok"
+        headers = [("Content-Type", "text/plain; charset=utf-8")]
         if path == "/readyz":
             if missing := readiness.missing():
                 status, body = "503 Service Unavailable", "missing: " + ", ".join(missing)
-        elif path != "/livez":
+        elif path == "/livez":
+            if stalled := progress.stalled():
+                status, body = "503 Service Unavailable", f"no progress: {stalled}"
+        elif path == "/metrics":
+            status, body = "401 Unauthorized", "give the token: Authorization: Bearer TOKEN"
+            headers.append(("WWW-Authenticate", "Bearer"))
+        else:
             status, body = "404 Not Found", "paths: /metrics /livez /readyz"
-        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+        start_response(status, headers)
         return [body.encode() + b"\n"]
 
     return answer

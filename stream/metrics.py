@@ -5,12 +5,14 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from stream.bundle import Manifest
+from stream.health import Sign
 from stream.ports import Outcome, Readiness, Stage
 from stream.schema import FLAGGED_LABELS, LABEL_CODES
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _RECORDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _DISPOSITIONS = ("malformed", "schema", "oversized", "model_input", "retries_exhausted")
+_OUTCOMES = ("failed", "succeeded")
 
 
 class Metrics:
@@ -19,7 +21,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry, readiness: Readiness) -> None:
         self._records = Counter(
             "kcguard_records_total",
-            "Records done with, by outcome. skipped_role: see KCGUARD_JUDGED_SPEAKERS.",
+            "Records done with, by outcome. skipped_role: see judged_speakers in KCGUARD_POLICY.",
             ["outcome"],
             registry=registry,
         )
@@ -89,13 +91,31 @@ class Metrics:
         self._second_view_verdicts = Counter(
             "kcguard_second_view_verdicts_total",
             "Verdicts that the second view changed. False flags among them: see "
-            "KCGUARD_SECOND_VIEW.",
+            "second_view in KCGUARD_POLICY.",
             registry=registry,
         )
         self._bundle = Gauge(
             "kcguard_bundle_info",
-            "Always 1; its labels name the model that judges.",
-            ["name", "version", "precision"],
+            "Always 1; its labels name the model and the policy that judge.",
+            ["name", "version", "precision", "policy"],
+            registry=registry,
+        )
+        self._transcripts = Counter(
+            "kcguard_transcript_signs_total",
+            "Signs that the recogniser hides or loses what was said (masked, empty_final, "
+            "low_confidence, role_unknown, missing_key). Rising: ask whoever runs it.",
+            ["sign"],
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "kcguard_reloads_total",
+            "Attempts to load a new bundle or policy. failed: the old one goes on; see the log.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._stalls = Counter(
+            "kcguard_stalls_total",
+            "Times the work in hand did not move for KCGUARD_STALL_SECONDS; the log says where.",
             registry=registry,
         )
         # A series that first appears at 1 has no increase(); from 0 on, the first flag alerts.
@@ -105,9 +125,16 @@ class Metrics:
             self._flags.labels(LABEL_CODES[label])
         for disposition in _DISPOSITIONS:
             self._dead_letters.labels(disposition)
+        for sign in get_args(Sign):
+            self._transcripts.labels(sign)
+        for succeeded in (False, True):
+            self._reloads.labels(_OUTCOMES[succeeded])
 
-    def bundle(self, manifest: Manifest) -> None:
-        self._bundle.labels(manifest.name, manifest.version, manifest.precision).set(1)
+    def bundle(self, manifest: Manifest, policy_version: str) -> None:
+        self._bundle.clear()
+        self._bundle.labels(
+            manifest.name, manifest.version, manifest.precision, policy_version
+        ).set(1)
 
     def stage(self, stage: Stage, seconds: float) -> None:
         self._stage.labels(stage).observe(seconds)
@@ -140,3 +167,12 @@ class Metrics:
         self._second_views.inc()
         if changed:
             self._second_view_verdicts.inc()
+
+    def transcript(self, sign: Sign) -> None:
+        self._transcripts.labels(sign).inc()
+
+    def reload(self, succeeded: bool) -> None:
+        self._reloads.labels(_OUTCOMES[succeeded]).inc()
+
+    def stall(self) -> None:
+        self._stalls.inc()

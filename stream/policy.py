@@ -4,16 +4,19 @@ Pure: numbers and settings in, a decision out. The worker acts on it.
 """
 
 import hashlib
+import tomllib
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from stream.errors import ConfigurationError
 from stream.schema import (
     ABUSE,
     FLAGGED_LABELS,
+    LABEL_CODES,
     LABELS,
     NORMAL,
     SEXUAL_HARASSMENT,
@@ -49,8 +52,8 @@ class Policy(BaseModel):
 
     thresholds: dict[str, float]
     severities: dict[str, Severity] = {ABUSE: "medium", SEXUAL_HARASSMENT: "high"}
-    judged_speakers: frozenset[Speaker]
-    second_view: bool
+    judged_speakers: frozenset[Speaker] = frozenset({Speaker.CUSTOMER, Speaker.UNKNOWN})
+    second_view: bool = True
     """Whether a text with hidden stems is judged by its de-obfuscated view as well."""
 
     @field_validator("thresholds")
@@ -70,6 +73,44 @@ class Policy(BaseModel):
             self.second_view,
         )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+FlaggedCode = Literal["abuse", "sexual_harassment"]
+
+
+class PolicyFile(BaseModel):
+    """What a policy file may say, in TOML; whatever it leaves out keeps its default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: dict[FlaggedCode, Annotated[float, Field(gt=0, le=1)]] = {}
+    severities: dict[FlaggedCode, Severity] = {}
+    judged_speakers: Annotated[frozenset[Speaker], Field(min_length=1)] | None = None
+    second_view: bool | None = None
+
+
+def parse_policy(toml: str, thresholds: Mapping[str, float]) -> Policy:
+    """Return the policy that `toml` describes; `thresholds` are the bundle's, by label.
+
+    Raises ConfigurationError that names the field and what is wrong with it.
+    """
+    try:
+        given = PolicyFile.model_validate(tomllib.loads(toml))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"policy: not valid TOML: {error}") from None
+    except ValidationError as error:
+        reasons = (
+            f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+            for detail in error.errors(include_url=False)
+        )
+        raise ConfigurationError(f"policy: {'; '.join(reasons)}") from None
+    default = Policy(thresholds=dict(thresholds))
+    label_of = {code: label for label, code in LABEL_CODES.items()}
+    changes = given.model_dump(exclude_none=True)
+    for name in ("thresholds", "severities"):
+        own = {label_of[code]: value for code, value in changes[name].items()}
+        changes[name] = {**getattr(default, name), **own}
+    return default.model_copy(update=changes)
 
 
 Skip = Literal["skipped_partial", "skipped_role"]

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from stream.health import Sign
+
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -102,7 +104,10 @@ class Scorer(Protocol):
     """The model, called from one thread at a time."""
 
     def score(self, texts: Sequence[str]) -> Scored:
-        """Score raw texts. Blocks for as long as the model takes; may raise FatalError."""
+        """Score raw texts, blocking for as long as the model takes.
+
+        Raises ModelFaultError where the model fails, FatalError where its answer does not fit.
+        """
 
 
 Stage = Literal["wait", "parse", "tokenise", "infer", "publish", "commit"]
@@ -110,7 +115,7 @@ Outcome = Literal["judged", "empty", "skipped_partial", "skipped_role", "dead_le
 
 
 class Observer(Protocol):
-    """Where the worker reports what it did; never raises, never blocks."""
+    """Where the worker reports what it did; never raises, never blocks, from any thread."""
 
     def stage(self, stage: Stage, seconds: float) -> None: ...
     def chunk(self, records: int, lag_seconds: float) -> None: ...
@@ -121,6 +126,8 @@ class Observer(Protocol):
     def rebalance(self) -> None: ...
     def publish_retry(self) -> None: ...
     def second_view(self, changed: bool) -> None: ...
+    def transcript(self, sign: Sign) -> None: ...
+    def reload(self, succeeded: bool) -> None: ...
 
 
 @dataclass

@@ -6,10 +6,8 @@ Flags win over the environment, the environment over `.env`. Nothing else reads 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from stream.schema import Speaker
 
 
 class Settings(BaseSettings):
@@ -58,20 +56,16 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(
         65_536, gt=0, description="A larger record is dead-lettered unread (oversized)."
     )
-    judged_speakers: frozenset[Speaker] = Field(
-        frozenset({Speaker.CUSTOMER, Speaker.UNKNOWN}),
-        description='Whose utterances are judged, as JSON, e.g. ["customer","unknown"].',
+    policy: Path | None = Field(
+        None,
+        description="A TOML file with thresholds, severities, judged speakers and the second view; "
+        "unset: the bundle's thresholds and the defaults (see Policy).",
     )
-    abuse_threshold: float | None = Field(
-        None, gt=0, le=1, description="Score from which 욕설 is flagged; unset: the bundle's."
-    )
-    sexual_harassment_threshold: float | None = Field(
-        None, gt=0, le=1, description="Score from which 성희롱 is flagged; unset: the bundle's."
-    )
-    second_view: bool = Field(
-        True,
-        description="Judge a text with a hidden swear word (시1발, ㅅㅂ) by its plain spelling as "
-        "well. false: fewer flags, less to compute.",
+    reload_seconds: float = Field(
+        10.0,
+        ge=0,
+        description="Seconds between two looks whether bundle or policy file changed; 0: reload on "
+        "SIGHUP alone.",
     )
     flag_text: Literal["full", "masked", "none"] = Field(
         "full", description="How much of the utterance a flag carries."
@@ -85,10 +79,21 @@ class Settings(BaseSettings):
     stop_seconds: float = Field(
         25.0, gt=0, description="Deadline of a stop; stay under the platform's kill (30 s in k8s)."
     )
+    stall_seconds: float = Field(
+        120.0,
+        gt=0,
+        description="A chunk that has not moved for so long turns /livez red and logs where every "
+        "thread stands. Stay over the outages of Kafka that a worker should sit out.",
+    )
     http_host: str = Field(
         "127.0.0.1", description="Where /metrics, /livez and /readyz listen; 0.0.0.0 for all."
     )
     http_port: int = Field(9464, ge=0, le=65535, description="Their port; 0 picks a free one.")
+    http_token: SecretStr | None = Field(
+        None,
+        min_length=8,
+        description="Bearer token that /metrics asks for; the probes never do. Unset: none.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least level that is logged."
     )
@@ -102,8 +107,6 @@ def table() -> str:
     lines = ["| variable | default | what it does |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.default
-        if isinstance(default, frozenset):
-            default = "[" + ", ".join(f'"{item}"' for item in sorted(default)) + "]"
         if isinstance(default, bool):
             default = str(default).lower()
         shown = "unset" if default is None else f"`{default}`"

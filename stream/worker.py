@@ -9,33 +9,21 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
-from stream.deobfuscate import second_views
-from stream.errors import BadRecordError, TransientError
+from stream.errors import TransientError
+from stream.judge import Judge
 from stream.limits import DeadLetterLimit
-from stream.messages import Outbox, dead_letter_message, flag_message
-from stream.policy import Policy, Verdict, decide, decide_views, skip_reason
-from stream.ports import Broker, Chunk, Message, Observer, Readiness, Record, Scored, Scorer, Stage
-from stream.schema import LABEL_CODES, Utterance, parse_utterance
+from stream.ports import Broker, Chunk, Observer, Readiness, Stage
+from stream.progress import Progress
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 MAX_BACKOFF_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Flagged:
-    """What is counted for a flag once it is acknowledged."""
-
-    label_code: str
-    timestamp: int
 
 
 class Worker:
@@ -45,29 +33,26 @@ class Worker:
         self,
         *,
         broker: Broker,
-        scorer: Scorer,
-        policy: Policy,
-        outbox: Outbox,
+        judge: Judge,
         limit: DeadLetterLimit,
         observer: Observer,
         readiness: Readiness,
-        max_record_bytes: int,
+        progress: Progress,
         now: Callable[[], float] = time.time,
         backoff_seconds: float = 0.5,
     ) -> None:
+        self._judge = judge
         self._broker = broker
-        self._scorer = scorer
-        self._policy = policy
-        self._outbox = outbox
         self._limit = limit
         self._observer = observer
         self._readiness = readiness
-        self._max_record_bytes = max_record_bytes
+        self._progress = progress
         self._now = now
         self._backoff_seconds = backoff_seconds
         # Exactly one chunk waits while another is judged: the model never idles, memory is bounded.
         self._prefetched: asyncio.Queue[Chunk | None] = asyncio.Queue(maxsize=1)
         self._in_flight = asyncio.Lock()
+        self._chunk: Chunk | None = None
         # The model's owner: one thread, so that the event loop goes on answering heartbeats.
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
 
@@ -90,6 +75,15 @@ class Worker:
         finally:
             self._model_thread.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def in_flight(self) -> int:
+        """How many records are being judged, published or committed."""
+        return len(self._chunk.records) if self._chunk else 0
+
+    def replace_judge(self, judge: Judge) -> None:
+        """Let `judge` judge from the next chunk on; the old one goes when its chunk is done."""
+        self._judge = judge
+
     async def drain(self) -> None:
         """Return once no chunk is in flight."""
         async with self._in_flight:
@@ -98,7 +92,8 @@ class Worker:
     async def _pull(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
-                chunk = await self._broker.pull()
+                with self._progress.step("pull"):
+                    chunk = await self._broker.pull()
             except TransientError as error:
                 log.warning("%s; pulling again", error)
                 with contextlib.suppress(TimeoutError):
@@ -120,14 +115,21 @@ class Worker:
             async with self._in_flight:
                 # What was prefetched before a stop or a revocation is read again by its next owner.
                 if not stop.is_set() and chunk.generation == self._broker.generation:
+                    self._chunk = chunk
                     await self._process(chunk)
+                    self._chunk = None
 
     async def _process(self, chunk: Chunk) -> None:
-        messages, flags = await self._judge(chunk.records)
+        with self._progress.step("judge"):
+            judgement = await asyncio.get_running_loop().run_in_executor(
+                self._model_thread, self._judge.judge, chunk.records
+            )
+        for dead in judgement.dead:
+            self._limit.record(dead)
         with self._timed("publish"):
-            await self._retried(lambda: self._broker.publish(messages))
+            await self._retried(lambda: self._broker.publish(judgement.messages))
         done = self._now()
-        for flag in flags:
+        for flag in judgement.flags:
             self._observer.flag(flag.label_code, done - flag.timestamp / 1000)
         with self._timed("commit"):
             if not await self._retried(lambda: self._broker.commit(chunk)):
@@ -152,72 +154,9 @@ class Worker:
                 self._readiness.publishable = True
                 return result
 
-    async def _judge(self, records: Sequence[Record]) -> tuple[list[Message], list[Flagged]]:
-        """Return what `records` give rise to, in their order, and what to count for it."""
-        with self._timed("parse"):
-            parsed = [self._parse(record) for record in records]
-        for item in parsed:
-            self._limit.record(isinstance(item, BadRecordError))
-        judged = [
-            item
-            for item in parsed
-            if isinstance(item, Utterance) and not skip_reason(item, self._policy.judged_speakers)
-        ]
-        scored, second = await asyncio.get_running_loop().run_in_executor(
-            self._model_thread, self._score, [utterance.text for utterance in judged]
-        )
-        self._observer.stage("tokenise", scored.tokenise_seconds)
-        self._observer.stage("infer", scored.infer_seconds)
-        self._observer.truncated(scored.truncated)
-        rows = iter(range(len(judged)))
-        detected_at = datetime.fromtimestamp(self._now(), UTC)
-        messages: list[Message] = []
-        flags: list[Flagged] = []
-        for record, item in zip(records, parsed, strict=True):
-            if isinstance(item, BadRecordError):
-                messages.append(dead_letter_message(record, item, "parse", self._outbox))
-                self._observer.outcome("dead_lettered")
-                self._observer.dead_letter(item.disposition)
-            elif skipped := skip_reason(item, self._policy.judged_speakers):
-                self._observer.outcome(skipped)
-            else:
-                verdict = self._verdict(scored, row := next(rows), second.get(row))
-                if verdict.flagged:
-                    message = flag_message(
-                        record, item, verdict, self._policy, self._outbox, detected_at
-                    )
-                    messages.append(message)
-                    flags.append(Flagged(LABEL_CODES[verdict.label], record.timestamp))
-        return messages, flags
-
-    def _score(self, texts: list[str]) -> tuple[Scored, dict[int, int]]:
-        """Return the scores of `texts` and, behind them, of the second views that differ.
-
-        Also the row of the second view by that of its text. Runs on the model's thread.
-        """
-        views = second_views(texts) if self._policy.second_view else {}
-        rows = {row: len(texts) + number for number, row in enumerate(views)}
-        return self._scorer.score([*texts, *views.values()]), rows
-
-    def _verdict(self, scored: Scored, row: int, second: int | None) -> Verdict:
-        """Return the verdict for the text in `row`, and report how it was come by."""
-        thresholds = self._policy.thresholds
-        verdict = decide(scored.scores[row], thresholds)
-        self._observer.outcome("empty" if scored.empty[row] and second is None else "judged")
-        if second is None:
-            return verdict
-        stronger = decide_views([scored.scores[row], scored.scores[second]], thresholds)
-        self._observer.second_view(changed=stronger.label != verdict.label)
-        return stronger
-
-    def _parse(self, record: Record) -> Utterance | BadRecordError:
-        try:
-            return parse_utterance(record.key, record.value, self._max_record_bytes)
-        except BadRecordError as error:
-            return error
-
     @contextlib.contextmanager
     def _timed(self, stage: Stage) -> Iterator[None]:
         begun = time.perf_counter()
-        yield
+        with self._progress.step(stage):
+            yield
         self._observer.stage(stage, time.perf_counter() - begun)

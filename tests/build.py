@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+from stream.judge import Judge
 from stream.limits import DeadLetterLimit
 from stream.messages import Outbox
 from stream.policy import Policy
 from stream.ports import Place, Readiness, Record
+from stream.progress import Progress
 from stream.schema import ABUSE, SEXUAL_HARASSMENT, ModelIdentity, Speaker
 from stream.worker import Worker
 from tests.fakes import CountingObserver, MemoryBroker, WordScorer
@@ -62,17 +64,38 @@ def outbox(**changes: Any) -> Outbox:
     )
 
 
-def worker(broker: MemoryBroker, **changes: Any) -> Worker:
-    return Worker(
+def judge(observer: CountingObserver | None = None, **changes: Any) -> Judge:
+    return Judge(
         **{
-            "broker": broker,
             "scorer": WordScorer(),
             "policy": policy(),
             "outbox": outbox(),
-            "limit": DeadLetterLimit(max_ratio=0.5, max_consecutive=200),
-            "observer": CountingObserver(),
-            "readiness": Readiness(),
+            "observer": observer or CountingObserver(),
             "max_record_bytes": 65_536,
+            "now": lambda: 2.0,
+            **changes,
+        }
+    )
+
+
+def worker(
+    broker: MemoryBroker,
+    observer: CountingObserver | None = None,
+    scorer: WordScorer | None = None,
+    policy: Policy | None = None,
+    **changes: Any,
+) -> Worker:
+    """Return a worker; what it judges by can be given on its own, or as a whole `judge`."""
+    observer = observer or CountingObserver()
+    parts = {"scorer": scorer, "policy": policy}
+    return Worker(
+        **{
+            "broker": broker,
+            "judge": judge(observer, **{name: part for name, part in parts.items() if part}),
+            "limit": DeadLetterLimit(max_ratio=0.5, max_consecutive=200),
+            "observer": observer,
+            "readiness": Readiness(),
+            "progress": Progress(limit_seconds=60.0),
             "now": lambda: 2.0,
             "backoff_seconds": 0.0,
             **changes,

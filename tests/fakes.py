@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import numpy as np
 
 from stream.errors import BrokerUnavailableError
+from stream.health import Sign
 from stream.ports import Chunk, Message, Outcome, Place, Record, Scored, Stage
 
 
@@ -192,6 +193,8 @@ class CountingObserver:
         self.retries = 0
         self.rebalances = 0
         self.second_views: list[bool] = []
+        self.signs: Counter[str] = Counter()
+        self.reloads: list[bool] = []
 
     def stage(self, stage: Stage, seconds: float) -> None:
         self.stages[stage] += 1
@@ -219,3 +222,9 @@ class CountingObserver:
 
     def second_view(self, changed: bool) -> None:
         self.second_views.append(changed)
+
+    def transcript(self, sign: Sign) -> None:
+        self.signs[sign] += 1
+
+    def reload(self, succeeded: bool) -> None:
+        self.reloads.append(succeeded)

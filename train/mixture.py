@@ -4,19 +4,20 @@ The corpus is divided by directory (train, validation, test): a writer's lines s
 only, since two lines of one writer resemble each other more than two callers do.
 """
 
+import csv
 import hashlib
 import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream.schema import NORMAL
+from stream.schema import LABELS, NORMAL
 from stream.text import normalise
 from train import corpora
-from train.data import Example, deduplicate, read
+from train.data import Example, deduplicate, fingerprint, read
 from train.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ _UNREAD_RISK = re.compile(
     "애인|남친|여친|남자친구|여자친구|결혼|사귀|사랑|뽀뽀|키스|섹스|야한|야동|가슴|엉덩이|몸매|다리|"
     "예쁘|예뻐|이쁘|이뻐|섹시|벗|속옷|모텔|안아|자자|새끼|씨발|시발|병신|미친|지랄|죽여|죽어|닥쳐|꺼져"
 )
+PUBLIC_LABELS = "public.tsv"
+"""Labels of ours for rows of SPOKEN, by the sha256 of the row: their text is not ours to ship."""
+
 MAX_PUBLIC_CHARACTERS = 60
 """Longer public rows are written comments, no utterances; they cost time and teach the register."""
 
@@ -49,12 +53,20 @@ def build(corpus: Path, corpora_dir: Path, out: Path, helping: Helping) -> None:
     relabelled = sample(public(corpora.SOURCES["relabelled"], corpora_dir), helping.relabelled)
     read_anew = {example.text for example in relabelled}
     parts["train"] += relabelled
+    ours = public_labels(corpus)
     for name in SPOKEN:
         # The same helping of each: a hash order over all of them would favour the largest.
+        all_rows = order(deduplicate(list(public(corpora.SOURCES[name], corpora_dir))))
+        labelled = {row.text: ours.get(fingerprint(row.text)) for row in all_rows}
+        parts["train"] += [
+            Example(text, label, f"{name} read") for text, label in labelled.items() if label
+        ]
         rows = [
             row
-            for row in order(deduplicate(list(public(corpora.SOURCES[name], corpora_dir))))
-            if row.text not in read_anew and not _UNREAD_RISK.search(row.text)
+            for row in all_rows
+            if row.text not in read_anew
+            and not labelled[row.text]
+            and not _UNREAD_RISK.search(row.text)
         ]
         first, held_out = (n // len(SPOKEN) for n in (helping.spoken, helping.spoken_validation))
         parts["train"] += rows[:first]
@@ -85,6 +97,21 @@ def own(directory: Path) -> Iterator[Example]:
     for line in (directory / "calls.jsonl").read_text(encoding="utf-8").splitlines():
         for turn in json.loads(line)["turns"]:
             yield Example(normalise(turn["text"]), turn["label"], "calls")
+
+
+def public_labels(corpus: Path) -> Mapping[str, str]:
+    """Return our label of public rows that were read one by one, by `data.fingerprint`.
+
+    None where the corpus has no such file. Raises DataError for a label that is not ours.
+    """
+    path = corpus / PUBLIC_LABELS
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        labels = {row["sha256"]: row["label"] for row in csv.DictReader(file, delimiter="\t")}
+    if unknown := set(labels.values()) - set(LABELS):
+        raise DataError(f"{path}: labels {sorted(unknown)}, not among {list(LABELS)}")
+    return labels
 
 
 def public(source: corpora.Source, corpora_dir: Path) -> Iterator[Example]:

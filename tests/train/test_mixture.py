@@ -126,6 +126,27 @@ def test_unread_rows_with_risky_words_stay_out(tmp_path: Path) -> None:
     assert 1 == written.count("오늘 날씨가 좋네요")
 
 
+def test_public_rows_that_we_read_carry_our_label(tmp_path: Path) -> None:
+    """A row of public speech whose sha256 the corpus lists trains with our label, risky or not."""
+    corpus = write_corpus(tmp_path / "corpus")
+    sha256 = data.fingerprint("나랑 사귀자고 했어")
+    (corpus / mixture.PUBLIC_LABELS).write_text(
+        f"sha256\tlabel\tsource\n{sha256}\t{NORMAL}\t{mixture.SPOKEN[0]}\n", encoding="utf-8"
+    )
+    mixture.build(corpus, write_corpora(tmp_path / "corpora"), tmp_path / "out", Helping(10, 0, 0))
+    written = (tmp_path / "out/train.tsv").read_text(encoding="utf-8")
+    assert f"나랑 사귀자고 했어\t{NORMAL}\t{mixture.SPOKEN[0]} read\n" in written
+
+
+def test_a_foreign_label_of_a_public_row_is_refused(tmp_path: Path) -> None:
+    """A label that is not ours in the list of public rows is named."""
+    (tmp_path / mixture.PUBLIC_LABELS).write_text(
+        "sha256\tlabel\tsource\nab\t혐오\t3i4k\n", encoding="utf-8"
+    )
+    with pytest.raises(DataError, match="혐오"):
+        mixture.public_labels(tmp_path)
+
+
 def test_a_missing_public_file_is_named(tmp_path: Path) -> None:
     """Where a public file is missing the error names it and the option that helps."""
     with pytest.raises(DataError, match=r"relabelled\.tsv\.gz: not found; .*--corpora"):

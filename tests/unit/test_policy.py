@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stream.batching import pack
-from stream.errors import DeadLetterLimitError
+from stream.errors import ConfigurationError, DeadLetterLimitError
 from stream.limits import DeadLetterLimit
-from stream.policy import decide, decide_views, skip_reason
+from stream.policy import decide, decide_views, parse_policy, skip_reason
 from stream.schema import (
     ABUSE,
     FLAGGED_LABELS,
@@ -181,3 +181,39 @@ def test_a_ratio_is_judged_on_a_full_window() -> None:
 
     with pytest.raises(DeadLetterLimitError, match="ratio"):
         limit.record(True)
+
+
+def test_a_policy_file_changes_what_it_names() -> None:
+    """What the file leaves out is the bundle's or the default."""
+    toml = """
+second_view = false
+[thresholds]
+abuse = 0.7
+[severities]
+abuse = "high"
+"""
+    made = parse_policy(toml, {ABUSE: 0.5, SEXUAL_HARASSMENT: 0.6})
+
+    assert {ABUSE: 0.7, SEXUAL_HARASSMENT: 0.6} == made.thresholds
+    assert {ABUSE: "high", SEXUAL_HARASSMENT: "high"} == made.severities
+    assert {Speaker.CUSTOMER, Speaker.UNKNOWN} == made.judged_speakers
+    assert not made.second_view
+    assert made.version != parse_policy("", made.thresholds).version
+
+
+@pytest.mark.parametrize(
+    ("toml", "named"),
+    [
+        ("thresholds = {abuse = 1.5}", "thresholds.abuse"),
+        ("thresholds = {swearing = 0.5}", "thresholds.swearing"),
+        ('severities = {abuse = "mild"}', "severities.abuse"),
+        ("judged_speakers = []", "judged_speakers"),
+        ('judged_speakers = ["caller"]', "judged_speakers"),
+        ("second_views = true", "second_views"),
+        ("second_view =", "not valid TOML"),
+    ],
+)
+def test_a_wrong_policy_file_names_the_field(toml: str, named: str) -> None:
+    """A field that is unknown or out of range ends in an error that names it."""
+    with pytest.raises(ConfigurationError, match=named):
+        parse_policy(toml, {ABUSE: 0.5, SEXUAL_HARASSMENT: 0.6})
