@@ -11,6 +11,7 @@ import pytest
 
 from stream.schema import ABUSE, LABELS, NORMAL, SEXUAL_HARASSMENT
 from stream.text import normalise
+from train.mixture import SPOKEN
 
 CORPUS = Path(__file__).parents[2] / "train/corpus"
 PARTS = ("train", "validation", "test")
@@ -165,6 +166,16 @@ def test_calls_are_labelled_turn_by_turn(part: str) -> None:
         assert all(normalise(turn["text"]) for turn in turns)
     others = {call["call_id"] for other in PARTS if other != part for call in calls(other)}
     assert not others & {call["call_id"] for call in calls(part)}
+
+
+def test_public_labels_are_ours_and_stand_once() -> None:
+    """Each row of public speech that was read has one label of ours and its set's name."""
+    with (CORPUS / "public.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert len(rows) == len({row["sha256"] for row in rows})
+    assert {row["label"] for row in rows} <= set(LABELS)
+    assert {row["source"] for row in rows} <= set(SPOKEN)
+    assert all(64 == len(row["sha256"]) for row in rows)
 
 
 def test_no_text_names_a_number_that_could_be_dialled(lines: list[Line]) -> None:
