@@ -1,6 +1,7 @@
 """What training changed: the base model with an untrained head beside the finished run."""
 
 import logging
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,6 +126,7 @@ def _weights(base_model: str, base_tokenizer: Any, trained: Any, tokenizer: Any)
         for k, v in state.items()
         if k.startswith("bert.")
     }
+    old = _renumbered(old, base.config.num_hidden_layers, trained.config.num_hidden_layers)
     # By piece, not by row: another cut of the vocabulary numbers the same pieces differently.
     pieces, base_pieces = tokenizer.get_vocab(), base_tokenizer.get_vocab()
     shared = sorted(pieces.keys() & base_pieces.keys())
@@ -137,3 +139,20 @@ def _weights(base_model: str, base_tokenizer: Any, trained: Any, tokenizer: Any)
         "pieces_compared": len(shared),
         "head_norm": float(state["classifier.weight"].norm()),
     }
+
+
+def _renumbered(weights: dict[str, Any], base_layers: int, layers: int) -> dict[str, Any]:
+    """Return the weights of the layers that a student of `layers` keeps, under its numbers.
+
+    A student that was distilled holds some layers of its teacher; each is compared with the one
+    that it came from.
+    """
+    number = {kept: new for new, kept in enumerate(model.kept_layers(base_layers, layers))}
+    renumbered = {}
+    for name, weight in weights.items():
+        match = re.fullmatch(r"encoder\.layer\.(\d+)\.(.+)", name)
+        if match is None:
+            renumbered[name] = weight
+        elif (kept := int(match[1])) in number:
+            renumbered[f"encoder.layer.{number[kept]}.{match[2]}"] = weight
+    return renumbered

@@ -97,23 +97,11 @@ def blend(scores: Scores, labelled: Sequence[Example], gold: float) -> Scores:
     return targets
 
 
-def kept_layers(teacher: int, student: int) -> list[int]:
-    """Return the indices of the teacher's layers that the student starts from, evenly spread.
-
-    The first and the last are among them: one reads the embeddings, one feeds the head.
-    """
-    if student > teacher:
-        raise DataError(f"layers: the teacher has {teacher}, the student cannot have {student}")
-    if student == 1:
-        return [teacher - 1]
-    return [round(i * (teacher - 1) / (student - 1)) for i in range(student)]
-
-
 def student(teacher: Path, layers: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return the teacher with only some of its layers: embeddings and head stay as they are."""
     net, tokenizer = model.load(str(teacher))
     encoder = net.bert.encoder
-    kept = kept_layers(len(encoder.layer), layers)
+    kept = model.kept_layers(len(encoder.layer), layers)
     encoder.layer = type(encoder.layer)(encoder.layer[index] for index in kept)
     net.config.num_hidden_layers = layers
     return net, tokenizer

@@ -124,3 +124,17 @@ def display_name(name_or_path: str) -> str:
 def _looks_local(name_or_path: str) -> bool:
     """A hub name is `name` or `owner/name`; anything else can only be a path."""
     return name_or_path.startswith((".", "/", "~")) or name_or_path.count("/") > 1
+
+
+def kept_layers(teacher: int, student: int) -> list[int]:
+    """Return the indices of the teacher's layers that the student starts from, evenly spread.
+
+    The first and the last are among them: one reads the embeddings, one feeds the head.
+    """
+    if student > teacher:
+        raise BaseModelError(
+            f"layers: the teacher has {teacher}, the student cannot have {student}"
+        )
+    if student == 1:
+        return [teacher - 1]
+    return [round(i * (teacher - 1) / (student - 1)) for i in range(student)]

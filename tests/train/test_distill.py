@@ -12,7 +12,7 @@ from tests import tiny
 from tests.train.test_mixture import write_corpora, write_source
 from train import corpora, distill, model
 from train.data import Example
-from train.errors import DataError
+from train.errors import BaseModelError, DataError
 
 # Transformers sorts checkpoints by age; epochs of a tenth of a second have none.
 pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:mtime may not be reliable")
 )
 def test_layers_are_spread_evenly(teacher: int, student: int, kept: list[int]) -> None:
     """The student starts from the first, the last, and layers evenly between them."""
-    assert kept == distill.kept_layers(teacher, student)
+    assert kept == model.kept_layers(teacher, student)
 
 
 def test_a_student_is_no_deeper_than_its_teacher() -> None:
     """More layers than the teacher has are refused by name."""
-    with pytest.raises(DataError, match="layers: the teacher has 2"):
-        distill.kept_layers(2, 3)
+    with pytest.raises(BaseModelError, match="layers: the teacher has 2"):
+        model.kept_layers(2, 3)
 
 
 def test_a_student_starts_with_its_teachers_weights(run: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 
 from stream.schema import ABUSE, LABELS, NORMAL, SEXUAL_HARASSMENT
 from tests import tiny
-from train import comparison, corpora, mixture, model, report, robustness
+from train import comparison, corpora, distill, mixture, model, report, robustness
 from train.__main__ import main
 from train.data import Example, fingerprint
 from train.errors import DataError, TrainError
@@ -452,6 +452,17 @@ def test_embeddings_are_matched_by_piece(run: Path, tmp_path: Path) -> None:
     weights = before(run, str(tmp_path))["weights"]
     assert 0.0 == weights["parts"][0]["change"]
     assert len(vocabulary) - 1 == weights["pieces_compared"]
+
+
+def test_a_students_layers_are_compared_with_their_own(run: Path, tmp_path: Path) -> None:
+    """A student that was cut out of the base and not trained has moved nowhere."""
+    net, tokenizer = distill.student(run, 1)
+    net.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    texts = [row.text for row in [*TEST, *comparison.SENTENCES]]
+    figures = comparison.before(tmp_path, str(run), TEST, score_all(tmp_path, texts), THRESHOLDS)
+    changes = {part["part"]: part["change"] for part in figures["weights"]["parts"]}
+    assert {"embeddings": 0.0, "layer 1": 0.0, "pooler": 0.0} == changes
 
 
 def test_a_run_that_names_no_base_has_nothing_to_compare(run: Path) -> None:
