@@ -1,5 +1,6 @@
-"""`python -m stream run | score | verify | schema | settings`: plugs the worker together."""
+"""`python -m stream run | redrive | score | verify | …`: plugs the worker together."""
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -24,7 +25,7 @@ from stream.bundle import read_bundle
 from stream.deobfuscate import second_views
 from stream.errors import FatalError, KcguardError
 from stream.policy import decide_views
-from stream.settings import Settings
+from stream.settings import KafkaSettings, Settings
 
 log = logging.getLogger("stream")
 
@@ -37,6 +38,53 @@ class Run(Settings):
         from stream.service import run
 
         return run(self)
+
+
+class Redrive(KafkaSettings):
+    """Count the dead letters by cause; with --send, send one cause back to its source topic."""
+
+    dead_letters_topic: str = Field("moderation.dlq", description="Where the dead letters are.")
+    parking_topic: str = Field(
+        "moderation.dlq.parked", description="Where those go that it is no use to send back."
+    )
+    redrive_group: str = Field(
+        "kcguard-redrive",
+        min_length=1,
+        description="Each cause's progress is the consumer group <this>.<cause>.",
+    )
+    max_attempts: int = Field(
+        3, gt=0, le=1000, description="A record dead-lettered so often is parked, not sent back."
+    )
+    send: str | None = Field(
+        None, description="The cause to send back, as the list names it; unset: list only."
+    )
+    limit: int | None = Field(
+        None, gt=0, description="Move at most so many letters: try a few after a repair."
+    )
+
+    def run(self) -> int:
+        from stream import deadletters, redrive
+
+        logs.configure("warning", "text")
+        config = redrive.RedriveConfig(
+            bootstrap_servers=self.bootstrap_servers,
+            dead_letters_topic=self.dead_letters_topic,
+            parking_topic=self.parking_topic,
+            group=self.redrive_group,
+            max_attempts=self.max_attempts,
+            connection=self.connection(),
+        )
+        redriver = redrive.Redriver(config)
+        if self.send is None:
+            print(deadletters.table(asyncio.run(redriver.survey())))
+            return 0
+        cause = deadletters.parse_cause(self.send)
+        moved = asyncio.run(redriver.send_back(cause, self.limit))
+        print(
+            f"{cause}: {moved.sent} sent back to {cause.topic}, "
+            f"{moved.parked} parked in {self.parking_topic}"
+        )
+        return 0
 
 
 class Score(BaseModel):
@@ -122,6 +170,7 @@ class Stream(BaseSettings):
     )
 
     run: CliSubCommand[Run] = Field(description=Run.__doc__)
+    redrive: CliSubCommand[Redrive] = Field(description=Redrive.__doc__)
     score: CliSubCommand[Score] = Field(description=Score.__doc__)
     verify: CliSubCommand[Verify] = Field(description=Verify.__doc__)
     schemas: CliSubCommand[Schema] = Field(alias="schema", description=Schema.__doc__)
@@ -148,7 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         given = CliApp.run(Stream, cli_args=arguments)
         command = get_subcommand(given)
-        assert isinstance(command, Run | Score | Verify | Schema | ShowSettings)
+        assert isinstance(command, Run | Redrive | Score | Verify | Schema | ShowSettings)
         return command.run()
     except KcguardError as error:
         print(f"kcguard-stream: {error}", file=sys.stderr)

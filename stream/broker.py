@@ -4,11 +4,13 @@ What aiokafka 0.14 does that shapes this file:
 - cancelling `getmany()` leaks its fetch count, so it is given a time-out and never cancelled;
 - a deserialiser that raises makes the client refetch the batch for ever, so bytes stay bytes;
 - a bare `commit()` commits whatever was fetched, so offsets are always given;
-- `stop()`, `flush()` and sends can hang when the broker is gone, so each has a deadline of ours;
+- sends can hang when the broker is gone, so each has a deadline of ours; so can the end: see
+  `stream.closing`;
 - a batch that an idempotent producer gives up leaves a gap in its sequence, so a producer that
   failed once is replaced;
 - a member that has been idle for `max_poll_interval_ms` skips its rejoin and is locked out. Our
-  own watch on progress does that limit's work, so the limit is set out of reach.
+  own watch on progress does that limit's work, so the limit is set out of reach;
+- a connection that fails is tried again for ever and its reason only logged: see `stream.access`.
 """
 
 import asyncio
@@ -25,12 +27,16 @@ from aiokafka.errors import (
     RebalanceInProgressError,
 )
 
-from stream.errors import BrokerUnavailableError, ConfigurationError
+from stream.access import Access
+from stream.closing import close_consumer, close_producer
+from stream.errors import ConfigurationError, TransientError
 from stream.ports import Chunk, Message, Place, Record
 
 log = logging.getLogger(__name__)
 
 _NEVER_MS = 24 * 3600 * 1000
+# Ten times a second, the default, is a storm where what fails is each connection.
+_RETRY_MS = 500
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class KafkaConfig:
     bootstrap_servers: str
     group_id: str
     topic: str
+    written_topics: Sequence[str] = ()
     group_instance_id: str | None = None
     auto_offset_reset: str = "earliest"
     max_chunk_records: int = 256
@@ -50,8 +57,11 @@ class KafkaConfig:
     drain_seconds: float = 20.0
     publish_seconds: float = 30.0
     stop_seconds: float = 5.0
+    # A join waits for each other member's drain, and may have to begin anew.
+    start_seconds: float = 120.0
     session_timeout_ms: int = 15_000
-    connection: dict[str, Any] = field(default_factory=dict)
+    # Holds the password.
+    connection: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -66,6 +76,9 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._generation = 0
         self._oldest_committable = 0
         self._assigned = asyncio.Event()
+        self._access = Access(
+            config.bootstrap_servers, config.connection, (config.topic, *config.written_topics)
+        )
         self._pulling = asyncio.Lock()
 
     @property
@@ -93,18 +106,22 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             heartbeat_interval_ms=config.session_timeout_ms // 5,
             rebalance_timeout_ms=int(config.drain_seconds * 1000) + 10_000,
             max_poll_interval_ms=_NEVER_MS,
+            retry_backoff_ms=_RETRY_MS,
             **config.connection,
         )
         self._consumer.subscribe([config.topic], listener=self)
         try:
-            await self._consumer.start()
-            self._producer = await self._new_producer()
-        except KafkaError as error:
+            await self._access.check()
+            async with asyncio.timeout(config.start_seconds):
+                await self._consumer.start()
+                self._producer = await self._new_producer()
+        except ConfigurationError:
             await self.stop()
-            raise ConfigurationError(
-                f"no Kafka at {config.bootstrap_servers} ({type(error).__name__}); "
-                "check KCGUARD_BOOTSTRAP_SERVERS"
-            ) from error
+            raise
+        except (KafkaError, TransientError, TimeoutError) as error:
+            await self.stop()
+            raise self._access.no_start(error) from error
+        self._access.heard()
 
     async def _new_producer(self) -> Any:
         producer = AIOKafkaProducer(
@@ -113,30 +130,41 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             enable_idempotence=True,
             compression_type="lz4",
             request_timeout_ms=int(self._config.publish_seconds * 1000),
+            retry_backoff_ms=_RETRY_MS,
             **self._config.connection,
         )
         try:
             async with asyncio.timeout(self._config.publish_seconds):
                 await producer.start()
         except BaseException:
-            await self._bounded(producer.stop(), "closing a producer that did not start")
+            await close_producer(producer, self._config.stop_seconds)
             raise
         return producer
 
     # -- reading -------------------------------------------------------------------------------
 
     async def pull(self) -> Chunk:
+        try:
+            chunk = await self._fetch()
+        except KafkaError as error:
+            raise await self._access.fault("pull", error) from error
+        if not chunk.records:
+            fetches = map(self._consumer.last_poll_timestamp, self._consumer.assignment())
+            await self._access.check_silence(min((at or 0 for at in fetches), default=0) / 1000)
+        return chunk
+
+    async def _fetch(self) -> Chunk:
         async with self._pulling:
             if not self._assigned.is_set():
+                # What went wrong with the group is kept for the next getmany(), which would wait
+                # for the assignment first.
+                self._consumer._coordinator.check_errors()
                 await self._wait_for_assignment()
                 return Chunk((), self._generation)
-            try:
-                fetched = await self._consumer.getmany(
-                    timeout_ms=int(self._config.poll_seconds * 1000),
-                    max_records=self._config.max_chunk_records,
-                )
-            except KafkaError as error:
-                raise BrokerUnavailableError(f"pull: {type(error).__name__}") from error
+            fetched = await self._consumer.getmany(
+                timeout_ms=int(self._config.poll_seconds * 1000),
+                max_records=self._config.max_chunk_records,
+            )
             records = [
                 Record(
                     Place(message.topic, message.partition),
@@ -168,7 +196,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         except (CommitFailedError, IllegalStateError, RebalanceInProgressError):
             return False
         except (KafkaError, TimeoutError) as error:
-            raise BrokerUnavailableError(f"commit: {type(error).__name__}") from error
+            raise await self._access.fault("commit", error) from error
         return True
 
     # -- rebalancing ---------------------------------------------------------------------------
@@ -193,6 +221,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("assigned %d partitions", len(assigned))
+        self._access.heard()
         self._assigned.set()
 
     # -- writing -------------------------------------------------------------------------------
@@ -218,22 +247,13 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         except (KafkaError, TimeoutError) as error:
             producer, self._producer = self._producer, None
             if producer is not None:
-                await self._bounded(producer.stop(), "closing a failed producer")
-            raise BrokerUnavailableError(f"publish: {type(error).__name__}") from error
+                await close_producer(producer, self._config.stop_seconds)
+            raise await self._access.fault("publish", error) from error
 
     async def stop(self) -> None:
         producer, self._producer = self._producer, None
         consumer, self._consumer = self._consumer, None
         if producer is not None:
-            await self._bounded(producer.stop(), "closing the producer")
+            await close_producer(producer, self._config.stop_seconds)
         if consumer is not None:
-            await self._bounded(consumer.stop(), "leaving the group")
-
-    async def _bounded(self, action: Awaitable[None], what: str) -> None:
-        try:
-            async with asyncio.timeout(self._config.stop_seconds):
-                await action
-        except TimeoutError:
-            log.warning("%s took over %g s; left alone", what, self._config.stop_seconds)
-        except KafkaError as error:
-            log.warning("%s: %s", what, type(error).__name__)
+            await close_consumer(consumer, self._config.stop_seconds)

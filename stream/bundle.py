@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,9 @@ class Golden(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     text: str
-    scores: tuple[float, ...]
+    scores: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        min_length=len(LABELS), max_length=len(LABELS)
+    )
 
 
 class Manifest(BaseModel):
@@ -93,6 +95,8 @@ def read_bundle(directory: Path) -> Bundle:
         raise BundleError(f"{directory}: labels {list(manifest.labels)}, not {list(LABELS)}")
     if set(manifest.thresholds) != set(FLAGGED_LABELS):
         raise BundleError(f"{directory}: thresholds must name exactly {list(FLAGGED_LABELS)}")
+    if not all(0 < threshold <= 1 for threshold in manifest.thresholds.values()):
+        raise BundleError(f"{directory}: thresholds must be over 0 and up to 1")
     if manifest.normaliser_version != NORMALISER_VERSION:
         raise BundleError(
             f"{directory}: trained with normaliser {manifest.normaliser_version}, this worker has "
@@ -110,19 +114,23 @@ def read_bundle(directory: Path) -> Bundle:
 
 def _read(directory: Path, name: str) -> bytes:
     path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
-        raise BundleError(f"{directory}: {name} points outside of the bundle")
     try:
+        if not path.resolve().is_relative_to(directory.resolve()):
+            raise BundleError(f"{directory}: {name} points outside of the bundle")
         return path.read_bytes()
     except OSError as error:
         raise BundleError(f"{directory}: {name}: {error.strerror}") from None
+    except (ValueError, RuntimeError):
+        # pathlib's words for a NUL in the name and for links in a circle.
+        raise BundleError(f"{directory}: {name!r} is no name of a file") from None
 
 
 def check_golden(manifest: Manifest, scores: npt.NDArray[np.float32]) -> None:
     """Raise BundleError unless `scores` [golden texts, labels] are what the exporter saw."""
     expected = np.array([golden.scores for golden in manifest.golden], dtype=np.float32)
     worst = float(np.abs(expected - scores).max(initial=0.0))
-    if worst > manifest.golden_tolerance:
+    # Not "worst > tolerance": that is false of a score that is no number.
+    if not worst <= manifest.golden_tolerance:
         raise BundleError(
             f"{manifest.name} {manifest.version}: a golden score is off by {worst:.4f} on this "
             f"machine, more than {manifest.golden_tolerance}"

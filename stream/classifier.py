@@ -19,6 +19,7 @@ from tokenizers import Encoding, Tokenizer
 from stream.batching import pack
 from stream.bundle import Bundle, check_golden
 from stream.errors import BundleError, ConfigurationError, ModelFaultError, ModelReplyError
+from stream.graph import leans_on_other_files
 from stream.ports import Scored
 from stream.schema import LABELS, NORMAL
 from stream.text import normalise
@@ -127,6 +128,15 @@ class Classifier:
 
 def _session(bundle: Bundle, device: Device) -> ort.InferenceSession:
     provider = _PROVIDERS[device]
+    try:
+        whole = not leans_on_other_files(bundle.model)
+    except ValueError:
+        raise BundleError(f"{bundle.manifest.name}: model.onnx is no ONNX file") from None
+    if not whole:
+        raise BundleError(
+            f"{bundle.manifest.name}: model.onnx leaves weights to another file, which nothing "
+            "verifies; export it as one file"
+        )
     if device == "cuda":
         ort.preload_dlls()
     if provider not in ort.get_available_providers():

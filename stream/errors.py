@@ -14,12 +14,14 @@
         ├── BundleError               (the bundle does not verify)
         ├── ModelReplyError           (the model answered for another number of texts)
         ├── DeadLetterLimitError      (too many records go to the dead letters)
-        └── StopDeadlineError         (the stop took longer than it may)
+        ├── StopDeadlineError         (the stop took longer than it may)
+        └── UnexpectedError           (an error that is none of these)
 
 A class's docstring is its default message. No message quotes a transcript.
 """
 
-from typing import ClassVar
+import traceback
+from typing import ClassVar, Self
 
 
 class KcguardError(Exception):
@@ -103,3 +105,21 @@ class StopDeadlineError(FatalError):
     """The worker did not stop within its deadline."""
 
     exit_code = 6
+
+
+class UnexpectedError(FatalError):
+    """An error that nobody foresaw. This is a bug."""
+
+    exit_code = 7
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Return what may be told of `error`: class and places, not its words, nor its causes'.
+
+        A library's message may quote what it was given, and that may be a transcript.
+        """
+        places = (
+            f"  {place.filename}:{place.lineno} in {place.name}"
+            for place in traceback.extract_tb(error.__traceback__)
+        )
+        return cls("\n".join([f"{cls.__doc__} {type(error).__name__}, raised at", *places]))

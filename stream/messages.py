@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from stream.errors import BadRecordError
 from stream.policy import Policy, Verdict
@@ -23,6 +23,9 @@ from stream.schema import (
 from stream.text import mask
 
 TextMode = Literal["full", "masked", "none"]
+
+ATTEMPT: Final = "kcguard.attempt"
+"""The header of a record that was sent back: how often it was dead-lettered before."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ def dead_letter_message(
 ) -> Message:
     """Return the dead letter of `record`: its own bytes and headers, and why it is here.
 
-    A record too large for the topic becomes a pointer: no value, but its length and sha256.
+    A record too large for the topic becomes a pointer: no value, but its length and sha256, and no
+    key or headers where they alone are too large. The attempt is one more than the record says it
+    had.
     """
     headers = DeadLetterHeaders.model_validate(
         {
@@ -97,27 +102,46 @@ def dead_letter_message(
             "offset": record.offset,
             "timestamp": record.timestamp,
             "group": outbox.group_id,
+            "attempt": attempts(record.headers) + 1,
             "worker": outbox.worker_version,
             "model": f"{outbox.model.name} {outbox.model.version}",
         }
     ).encode()
-    value = record.value
-    if value is not None and _size(record) > outbox.max_dead_letter_bytes:
+    key, value, own = record.key, record.value, foreign(record.headers)
+    if _size(key, value, own) > outbox.max_dead_letter_bytes:
+        content = value or b""
         headers += [
-            ("kcguard.dlq.value_bytes", str(len(value)).encode()),
-            ("kcguard.dlq.value_sha256", hashlib.sha256(value).hexdigest().encode()),
+            ("kcguard.dlq.value_bytes", str(len(content)).encode()),
+            ("kcguard.dlq.value_sha256", hashlib.sha256(content).hexdigest().encode()),
         ]
         value = None
-    return Message(
-        outbox.dead_letters_topic, record.key, value, [*_foreign(record.headers), *headers]
-    )
+        if _size(key, value, own) > outbox.max_dead_letter_bytes:
+            # Key or headers are what is too large; where the record stands is told all the same.
+            key, own = None, []
+    return Message(outbox.dead_letters_topic, key, never_neither(key, value), [*own, *headers])
 
 
-def _size(record: Record) -> int:
-    headers = sum(len(name) + len(value) for name, value in record.headers)
-    return len(record.value or b"") + len(record.key or b"") + headers
+def attempts(headers: Headers) -> int:
+    """Return how often a record was dead-lettered before; 0 where its header says nothing clear."""
+    said = [value for name, value in headers if name == ATTEMPT]
+    # Nine digits: a number that whoever wrote the header chose must not grow without end.
+    return int(said[-1]) if said and said[-1].isdigit() and len(said[-1]) <= 9 else 0
 
 
-def _foreign(headers: Headers) -> Sequence[tuple[str, bytes]]:
-    """Return the headers that are not ours: a redriven record carries those of its last visit."""
-    return [pair for pair in headers if not pair[0].startswith("kcguard.dlq.")]
+def foreign(headers: Headers) -> Sequence[tuple[str, bytes]]:
+    """Return the headers that are not ours: a record sent back carries those of its last visit."""
+    return [
+        pair for pair in headers if not pair[0].startswith("kcguard.dlq.") and pair[0] != ATTEMPT
+    ]
+
+
+def never_neither(key: bytes | None, value: bytes | None) -> bytes | None:
+    """Return `value`, empty in place of None where there is no key either.
+
+    Kafka takes a record with neither; aiokafka's producer does not, and fails an assertion.
+    """
+    return b"" if key is None and value is None else value
+
+
+def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    return len(value or b"") + len(key or b"") + sum(len(name) + len(v) for name, v in headers)

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 from stream.broker import KafkaBroker, KafkaConfig
 from stream.bundle import MANIFEST, read_bundle
 from stream.classifier import Classifier
-from stream.errors import ConfigurationError, StopDeadlineError
+from stream.errors import ConfigurationError, KcguardError, StopDeadlineError, UnexpectedError
 from stream.http import HttpPort, application
 from stream.judge import Judge
 from stream.limits import DeadLetterLimit
@@ -92,8 +92,15 @@ def run(
     `load_judge` and `connect` make the two parts that touch the model and Kafka; whoever gives
     others (a test that injects faults) gets the same worker around them.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(config, load_judge, connect))
+    try:
+        # Debug mode logs slow tasks with what they hold and raise, and that may be a transcript.
+        with asyncio.Runner(debug=False, loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(config, load_judge, connect))
+    except KcguardError:
+        raise
+    except Exception as error:
+        # A traceback would end with its message, which may quote a transcript.
+        raise UnexpectedError.of(error) from None
 
 
 async def _serve(
@@ -105,6 +112,7 @@ async def _serve(
     metrics, progress = Metrics(registry, readiness), Progress(config.stall_seconds)
     token = config.http_token.get_secret_value() if config.http_token else None
     app = application(registry, readiness, progress, token)
+    connection = config.connection()
     with (
         HttpPort(config.http_host, config.http_port, app) as port,
         Watchdog(progress, metrics.stall),
@@ -122,8 +130,10 @@ async def _serve(
                 group_id=config.group_id,
                 group_instance_id=config.group_instance_id,
                 topic=config.source_topic,
+                written_topics=(config.flags_topic, config.dead_letters_topic),
                 auto_offset_reset=config.auto_offset_reset,
                 max_chunk_records=config.max_chunk_records,
+                connection=connection,
             ),
             metrics.rebalance,
         )

@@ -1,25 +1,22 @@
-"""Every setting of the worker: one frozen model, read from flags, `KCGUARD_*` and a `.env` file.
+"""Every setting of the worker: one frozen model, read from flags, `KCGUARD_*` and files.
 
-Flags win over the environment, the environment over `.env`. Nothing else reads the environment.
+Flags win over the environment, the environment over a `.env` file, and that over files of secrets.
+Nothing else reads the environment.
 """
 
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stream.connection import KafkaSettings
+
+__all__ = ["KafkaSettings", "Settings", "table"]
 
 
-class Settings(BaseSettings):
+class Settings(KafkaSettings):
     """The settings of `kcguard-stream run`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="KCGUARD_", env_file=".env", extra="ignore", frozen=True
-    )
-
-    bootstrap_servers: str = Field(
-        "localhost:9092", description="Kafka brokers, host:port, comma-separated."
-    )
     group_id: str = Field("kcguard", min_length=1, description="The consumer group.")
     group_instance_id: str | None = Field(
         None, description="A name that outlives restarts (static membership): no rebalance then."

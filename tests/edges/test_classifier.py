@@ -1,11 +1,14 @@
 """The classifier on a tiny encoder with random weights, and the shipped bundle on its promises."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 
 from export.build import build
@@ -167,12 +170,30 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
         read_bundle(tmp_path)
 
 
-def test_a_file_outside_of_the_bundle_is_refused(tmp_path: Path) -> None:
-    """A link or a name that leads out of the directory is not followed."""
-    (tmp_path / "manifest.json").symlink_to(SHIPPED / "manifest.json")
+@pytest.mark.parametrize("name", ["manifest.json", "model.onnx", "report.json"])
+def test_a_file_outside_of_the_bundle_is_refused(name: str, tmp_path: Path) -> None:
+    """A link that leads out of the directory is not followed, not even to the very same file."""
+    shutil.copytree(SHIPPED, tmp_path, dirs_exist_ok=True)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(SHIPPED / name)
 
-    with pytest.raises(BundleError, match="points outside"):
+    with pytest.raises(BundleError, match=f"{re.escape(name)} points outside"):
         read_bundle(tmp_path)
+
+
+def test_weights_outside_of_the_bundle_are_refused(
+    fp32: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph with weights in another file is refused, where ONNX Runtime itself would load it."""
+    model = onnx.load_from_string(fp32.model)
+    onnx.external_data_helper.convert_model_to_external_data(model, location="weights.bin")
+    onnx.save(model, str(tmp_path / "model.onnx"))
+    monkeypatch.chdir(tmp_path)
+    content = (tmp_path / "model.onnx").read_bytes()
+
+    ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    with pytest.raises(BundleError, match=r"model\.onnx leaves weights to another file"):
+        Classifier(replace(fp32, model=content))
 
 
 def test_the_manifest_knows_its_own_schema() -> None:

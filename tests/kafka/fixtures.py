@@ -33,7 +33,7 @@ def kafka() -> Iterator[str]:
         with locate() as bootstrap_servers:
             yield bootstrap_servers
     except KafkaUnavailableError as error:
-        _go_without(str(error))
+        go_without(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def kafka_process() -> Iterator[KafkaServer]:
         with locate_process() as server:
             yield server
     except KafkaUnavailableError as error:
-        _go_without(str(error))
+        go_without(str(error))
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def make_topic(admin: AdminClient, partitions: int = 1) -> str:
     return name
 
 
-def _go_without(reason: str) -> NoReturn:
+def go_without(reason: str) -> NoReturn:
     """Skip on a developer's machine; fail in CI, where a skipped proof would go unnoticed."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)

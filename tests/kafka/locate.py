@@ -6,7 +6,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from tests.kafka.server import JarsUnavailableError, KafkaServer, resolve_jars, why_not_ready
+from tests.kafka.server import (
+    JarsUnavailableError,
+    KafkaServer,
+    Setup,
+    resolve_jars,
+    why_not_ready,
+)
 
 ADDRESS_VARIABLE = "KCGUARD_TEST_KAFKA"
 ENGINE_TIMEOUT_S = 3
@@ -49,8 +55,10 @@ def locate() -> Iterator[str]:
 
 
 @contextmanager
-def locate_process() -> Iterator[KafkaServer]:
-    """Yield a running `KafkaServer`, for tests that stop, kill or pause it.
+def locate_process(
+    setup: Setup | None = None, start_timeout_s: float = 120.0
+) -> Iterator[KafkaServer]:
+    """Yield a running `KafkaServer`, for tests that stop, kill or pause it, or set it up.
 
     Raises `KafkaUnavailableError` if this machine has not what it takes.
     """
@@ -60,7 +68,7 @@ def locate_process() -> Iterator[KafkaServer]:
         resolve_jars()
     except JarsUnavailableError as error:
         raise KafkaUnavailableError(str(error)) from error
-    with KafkaServer() as server:
+    with KafkaServer(start_timeout_s, setup=setup) as server:
         yield server
 
 

@@ -15,7 +15,9 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -131,6 +133,25 @@ def why_not_led(admin: AdminClient, timeout_s: float, topic: str | None = None) 
     return None
 
 
+@dataclass(frozen=True)
+class Listener:
+    """A way in besides the plain one; `advertised` is the `host:port` that clients are sent to."""
+
+    name: str
+    protocol: str
+    port: int
+    advertised: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a server has besides what every one has."""
+
+    listeners: Sequence[Listener] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    format_arguments: Sequence[str] = ()
+
+
 class KafkaServer:
     """A Kafka node that can be started, stopped, killed and paused; also a context manager.
 
@@ -139,7 +160,12 @@ class KafkaServer:
     and removes the data. Every method blocks, and every wait has an end. Not thread-safe.
     """
 
-    def __init__(self, start_timeout_s: float = 120.0, stop_timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        start_timeout_s: float = 120.0,
+        stop_timeout_s: float = 30.0,
+        setup: Setup | None = None,
+    ) -> None:
         """Reserve ports and a directory; nothing runs yet.
 
         `start_timeout_s` bounds the wait for readiness (8 s on two idle cores, much more on busy
@@ -147,6 +173,7 @@ class KafkaServer:
         """
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
+        self._setup = setup or Setup()
         self._client_port, self._controller_port = _free_ports(2)
         self.bootstrap_servers = f"127.0.0.1:{self._client_port}"
         self._home = tempfile.TemporaryDirectory(prefix="kcguard-kafka-")
@@ -243,6 +270,7 @@ class KafkaServer:
             return
         self._properties.write_text(self._settings(), encoding="utf-8")
         command = ["format", "-t", _cluster_id(), "-c", str(self._properties)]
+        command += self._setup.format_arguments
         with self._log.open("ab") as log:
             try:
                 subprocess.run(
@@ -258,14 +286,22 @@ class KafkaServer:
 
     def _settings(self) -> str:
         controller = f"127.0.0.1:{self._controller_port}"
+        extra = self._setup.listeners
+        listen = [f"{one.name}://127.0.0.1:{one.port}" for one in extra]
+        advertise = [f"{one.name}://{one.advertised}" for one in extra]
+        protocols = [f"{one.name}:{one.protocol}" for one in extra]
         settings = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{controller}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": ",".join(
+                [f"PLAINTEXT://{self.bootstrap_servers}", f"CONTROLLER://{controller}", *listen]
+            ),
+            "advertised.listeners": ",".join([f"PLAINTEXT://{self.bootstrap_servers}", *advertise]),
+            "listener.security.protocol.map": ",".join(
+                ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT", *protocols]
+            ),
             "log.dirs": str(self._data),
             "num.partitions": "4",
             # A misspelt topic must fail a test, not come into being.
@@ -287,6 +323,7 @@ class KafkaServer:
             "broker.heartbeat.interval.ms": "500",
             # The default forbids the short sessions that make a test of a lost member quick.
             "group.min.session.timeout.ms": "1000",
+            **self._setup.settings,
         }
         return "".join(f"{key}={value}\n" for key, value in settings.items())
 

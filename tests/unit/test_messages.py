@@ -1,11 +1,12 @@
 """Flags and dead letters as they go out."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from stream.errors import OversizedRecordError, SchemaViolationError
+from stream.errors import MalformedRecordError, OversizedRecordError, SchemaViolationError
 from stream.messages import dead_letter_message, flag_message
 from stream.policy import decide
 from stream.schema import Flag, Utterance
@@ -100,3 +101,19 @@ def test_a_dead_letter_too_large_to_send_becomes_a_pointer() -> None:
     assert message.value is None
     assert b"101" == headers["kcguard.dlq.value_bytes"]
     assert 64 == len(headers["kcguard.dlq.value_sha256"])
+
+
+@pytest.mark.parametrize(("key", "own"), [(b"k" * 101, ()), (b"call", (("trace", b"x" * 101),))])
+def test_a_pointer_fits_whatever_was_too_large(
+    key: bytes, own: tuple[tuple[str, bytes], ...]
+) -> None:
+    """A key or headers over the limit stay behind too, so that the letter can be sent."""
+    record = replace(build.record(None, key=key), headers=own)
+    message = dead_letter_message(
+        record, MalformedRecordError(), "parse", build.outbox(max_dead_letter_bytes=100)
+    )
+    names = [name for name, _ in message.headers]
+
+    assert (None, b"") == (message.key, message.value)
+    assert "trace" not in names
+    assert "kcguard.dlq.offset" in names
