@@ -24,6 +24,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    MessageSizeTooLargeError,
     RebalanceInProgressError,
 )
 
@@ -244,6 +245,12 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
                     for message in messages
                 ]
                 await asyncio.gather(*acknowledgements)
+        except MessageSizeTooLargeError as error:
+            # No retry makes it smaller, and the chunk behind it would wait for ever.
+            raise ConfigurationError(
+                "Kafka refuses a message of ours as too large; raise max.message.bytes of the flags "
+                "and dead-letters topics, or lower KCGUARD_MAX_RECORD_BYTES"
+            ) from error
         except (KafkaError, TimeoutError) as error:
             producer, self._producer = self._producer, None
             if producer is not None:

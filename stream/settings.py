@@ -51,7 +51,11 @@ class Settings(KafkaSettings):
         description="Records judged and committed together. Smaller: sooner flags under load.",
     )
     max_record_bytes: int = Field(
-        65_536, gt=0, description="A larger record is dead-lettered unread (oversized)."
+        65_536,
+        gt=0,
+        le=900_000,
+        description="A larger record is dead-lettered unread (oversized). Up to 900000: a flag "
+        "repeats the text, and Kafka takes 1 MB.",
     )
     policy: Path | None = Field(
         None,

@@ -1,11 +1,12 @@
 """What the worker relies on, of any broker."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+from stream.errors import ConfigurationError
 from stream.ports import Broker, Chunk, Message
 from tests.contract.backends import Backend, KafkaBackend, MemoryBackend
 
@@ -168,3 +169,13 @@ async def test_stop_may_be_called_twice(backend: Backend) -> None:
     await broker.start(no_drain)
     await broker.stop()
     await broker.stop()
+
+
+@pytest.mark.kafka
+async def test_a_message_too_large_for_kafka_stops(kafka: str, topics: Callable[..., str]) -> None:
+    """A message that no retry can deliver is no transient fault, and the remedy is named."""
+    backend = KafkaBackend(kafka, topics)
+    topic = backend.create()
+    async with member(backend.broker(topic)) as broker:
+        with pytest.raises(ConfigurationError, match="KCGUARD_MAX_RECORD_BYTES"):
+            await broker.publish([Message(topic, b"call", b"x" * 2_000_000, [])])

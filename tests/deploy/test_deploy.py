@@ -27,6 +27,7 @@ YAML_FILES = sorted([*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml")])
 DOCKERFILE = DEPLOY / "Dockerfile"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "kcguard.json"
 RULES = DEPLOY / "prometheus" / "rules.yml"
+POLICY = DEPLOY / "policy" / "policy.toml"
 
 
 def named(path: Path) -> str:
@@ -92,7 +93,7 @@ def promtool(*arguments: str | Path) -> None:
             pytest.fail(reason)
         pytest.skip(reason)
     done = subprocess.run(
-        ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+        ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=300, check=False
     )
     assert (0, "") == (done.returncode, done.stderr), done.stdout
 
@@ -200,7 +201,7 @@ def test_build_sees_only_what_is_allowed() -> None:
 # -- the worker's settings ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", [DOCKERFILE, *COMPOSE_FILES, RULES, DASHBOARD], ids=named)
+@pytest.mark.parametrize("path", [DOCKERFILE, *COMPOSE_FILES, RULES, DASHBOARD, POLICY], ids=named)
 def test_variables_are_settings(path: Path) -> None:
     """Every KCGUARD_ variable that a file under deploy/ sets or names is a setting."""
     known = {f"KCGUARD_{name.upper()}" for name in Settings.model_fields}

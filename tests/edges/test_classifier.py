@@ -20,6 +20,7 @@ from stream.policy import decide
 from tests import tiny
 
 SHIPPED = Path(__file__).parents[2] / "models" / "kcguard"
+MINI = SHIPPED.with_name("kcguard-mini")
 
 TEXTS = [
     "네",
@@ -96,21 +97,24 @@ def test_golden_scores_that_differ_are_refused(fp32: Bundle) -> None:
         check_golden(manifest, scores)
 
 
-def test_the_shipped_bundle_verifies(capsys: pytest.CaptureFixture[str]) -> None:
-    """Hashes, labels and golden scores of models/kcguard hold on this machine."""
-    assert 0 == main(["verify", str(SHIPPED)])
-    assert "kcguard" in capsys.readouterr().out
+@pytest.mark.parametrize("directory", [SHIPPED, MINI], ids=lambda path: path.name)
+def test_the_shipped_bundles_verify(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hashes, labels and golden scores of both bundles hold on this machine."""
+    assert 0 == main(["verify", str(directory)])
+    assert f"{directory}: {directory.name} " in capsys.readouterr().out
 
 
-def test_the_shipped_model_is_small() -> None:
-    """The int8 file is at most 40 MiB."""
-    assert "int8" == read_bundle(SHIPPED).manifest.precision
-    assert (SHIPPED / "model.onnx").stat().st_size <= 40 * 2**20
+@pytest.mark.parametrize(("directory", "mib"), [(SHIPPED, 40), (MINI, 12)])
+def test_the_shipped_models_are_small(directory: Path, mib: int) -> None:
+    """The int8 files are at most 40 and 12 MiB."""
+    assert "int8" == read_bundle(directory).manifest.precision
+    assert (directory / "model.onnx").stat().st_size <= mib * 2**20
 
 
-def test_the_shipped_model_decides_the_plain_cases() -> None:
+@pytest.mark.parametrize("directory", [SHIPPED, MINI], ids=lambda path: path.name)
+def test_the_shipped_models_decide_the_plain_cases(directory: Path) -> None:
     """The sentences that any user would try first are decided as a person would."""
-    bundle = read_bundle(SHIPPED)
+    bundle = read_bundle(directory)
     expected = {
         "씨발 빨리 보내라": "욕설",
         "미친놈들 진짜 짜증나네": "욕설",
