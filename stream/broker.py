@@ -248,8 +248,8 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         except MessageSizeTooLargeError as error:
             # No retry makes it smaller, and the chunk behind it would wait for ever.
             raise ConfigurationError(
-                "Kafka refuses a message of ours as too large; raise max.message.bytes of the flags "
-                "and dead-letters topics, or lower KCGUARD_MAX_RECORD_BYTES"
+                "Kafka refuses a message of ours as too large; raise max.message.bytes of flags "
+                "and dead letters, or lower KCGUARD_MAX_RECORD_BYTES"
             ) from error
         except (KafkaError, TimeoutError) as error:
             producer, self._producer = self._producer, None
