@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Hashable
 
-from stream.errors import FatalError
+from stream.errors import KcguardError, UnexpectedError
 from stream.judge import Judge
 from stream.ports import Observer
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Reloader:
     """Loads when asked, and when what it watches changes.
 
-    `load` returns a verified judge, or raises FatalError; it blocks, so it runs on a thread.
+    `load` returns a verified judge, or raises; it blocks, so it runs on a thread.
     `state` tells whether there is something new: equal for equal files. `seen` is its value from
     before the first load, so that no change in between is missed.
     """
@@ -70,8 +70,10 @@ class Reloader:
     async def _reload(self) -> None:
         try:
             judge = await asyncio.to_thread(self._load)
-        except FatalError as error:
-            log.error("not reloaded, the old model and policy go on: %s", error)
+        except Exception as error:
+            # Whatever it is: a model that cannot even be tried must not end the one that works.
+            reason = error if isinstance(error, KcguardError) else UnexpectedError.of(error)
+            log.error("not reloaded, the old model and policy go on: %s", reason)
             self._observer.reload(succeeded=False)
             return
         self._swap(judge)

@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from stream.errors import BundleError
+import pytest
+
+from stream.errors import BundleError, ModelFaultError
 from stream.judge import Judge
 from stream.reload import Reloader
 from stream.service import file_state
 from tests import build
 from tests.fakes import CountingObserver, MemoryBroker
 from tests.worker.test_worker import TOPIC, cluster, committed, flagged, until
+
+SECRET = "비밀번호일이삼사"
 
 
 class Source:
@@ -68,11 +72,19 @@ async def test_a_change_swaps_between_two_chunks_under_load() -> None:
     assert all(observer.reloads)
 
 
-async def test_the_old_judge_goes_on_where_the_new_one_does_not_verify() -> None:
-    """A load that fails swaps nothing, is reported, and is tried again when files change."""
+@pytest.mark.parametrize(
+    "error", [BundleError("no"), ModelFaultError("fails on the golden texts"), RuntimeError(SECRET)]
+)
+async def test_the_old_judge_goes_on_where_the_new_one_does_not_verify(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A load that fails in any way swaps nothing, is reported, and is tried again on a change.
+
+    The message of an error that nobody foresaw stays out of the log.
+    """
 
     def broken() -> Judge:
-        raise BundleError("no")
+        raise error
 
     source, observer, swapped = Source(broken), CountingObserver(), list[Judge]()
     async with reloading(source, swapped.append, observer):
@@ -85,6 +97,9 @@ async def test_the_old_judge_goes_on_where_the_new_one_does_not_verify() -> None
         await until(lambda: len(swapped) == 1)
 
     assert [False, True] == observer.reloads
+    assert "the old model and policy go on" in caplog.text
+    assert type(error).__name__ in caplog.text or str(error) in caplog.text
+    assert SECRET not in caplog.text
 
 
 async def test_asking_reloads_without_a_change() -> None:
