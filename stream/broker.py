@@ -2,6 +2,7 @@
 
 What aiokafka 0.14 does that shapes this file:
 - cancelling `getmany()` leaks its fetch count, so it is given a time-out and never cancelled;
+- `getmany()` outlasts its time-out while partitions change hands: a revocation never waits for it;
 - a deserialiser that raises makes the client refetch the batch for ever, so bytes stay bytes;
 - a bare `commit()` commits whatever was fetched, so offsets are always given;
 - sends can hang when the broker is gone, so each has a deadline of ours; so can the end: see
@@ -80,7 +81,6 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         self._access = Access(
             config.bootstrap_servers, config.connection, (config.topic, *config.written_topics)
         )
-        self._pulling = asyncio.Lock()
 
     @property
     def generation(self) -> int:
@@ -155,30 +155,31 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         return chunk
 
     async def _fetch(self) -> Chunk:
-        async with self._pulling:
-            if not self._assigned.is_set():
-                # What went wrong with the group is kept for the next getmany(), which would wait
-                # for the assignment first.
-                self._consumer._coordinator.check_errors()
-                await self._wait_for_assignment()
-                return Chunk((), self._generation)
-            fetched = await self._consumer.getmany(
-                timeout_ms=int(self._config.poll_seconds * 1000),
-                max_records=self._config.max_chunk_records,
+        if not self._assigned.is_set():
+            # What went wrong with the group is kept for the next getmany(), which would wait for
+            # the assignment first.
+            self._consumer._coordinator.check_errors()
+            await self._wait_for_assignment()
+            return Chunk((), self._generation)
+        fetched = await self._consumer.getmany(
+            timeout_ms=int(self._config.poll_seconds * 1000),
+            max_records=self._config.max_chunk_records,
+        )
+        records = [
+            Record(
+                Place(message.topic, message.partition),
+                message.offset,
+                message.timestamp,
+                message.key,
+                message.value,
+                tuple((name, value or b"") for name, value in message.headers),
             )
-            records = [
-                Record(
-                    Place(message.topic, message.partition),
-                    message.offset,
-                    message.timestamp,
-                    message.key,
-                    message.value,
-                    tuple((name, value or b"") for name, value in message.headers),
-                )
-                for messages in fetched.values()
-                for message in messages
-            ]
-            return Chunk(records, self._generation)
+            for messages in fetched.values()
+            for message in messages
+        ]
+        # Read here and not before: getmany() hands records out in one step with this line, and none
+        # while partitions change hands, so they are of the assignment that this generation names.
+        return Chunk(records, self._generation)
 
     async def _wait_for_assignment(self) -> None:
         try:
@@ -208,9 +209,9 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         Called by aiokafka before the group is joined anew, while heartbeats go on.
         """
         self._assigned.clear()
-        # A pull under way belongs to the old generation, whatever it returns.
-        async with self._pulling:
-            self._generation += 1
+        # Without waiting for a pull under way: getmany() may itself be waiting for what comes after
+        # this, whatever its time-out says.
+        self._generation += 1
         if revoked and self._drain:
             self._on_rebalance()
             try:
