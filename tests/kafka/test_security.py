@@ -19,7 +19,7 @@ from tests.kafka.fixtures import go_without
 from tests.kafka.gate import Gate
 from tests.kafka.locate import KafkaUnavailableError
 from tests.kafka.secured import MECHANISMS, PASSWORD, Secured, secured
-from tests.worker.test_process import worker
+from tests.worker.process import started
 
 pytestmark = pytest.mark.kafka
 
@@ -229,19 +229,18 @@ def test_a_server_that_never_answers_ends_the_start() -> None:
 def test_the_process_says_it_in_one_line(kafka_secured: Secured, tmp_path: Path) -> None:
     """`run` with a wrong password, from a file, ends with status 2; no log shows the password."""
     (tmp_path / "kcguard_sasl_password").write_text(f"not-{PASSWORD}")
-    log = tmp_path / "worker.log"
-    with worker(
-        log,
+    with started(
+        tmp_path / "worker.log",
+        ["stream", "run"],
         bootstrap_servers=kafka_secured.address("SASL"),
         security_protocol="SASL_SSL",
         sasl_mechanism="PLAIN",
         sasl_username="worker",
         ssl_ca_file=str(kafka_secured.authority),
         secrets_dir=str(tmp_path),
-        http_port="0",
-    ) as process:
-        status = process.wait(PATIENCE_S)
-    text = log.read_text(encoding="utf-8")
+    ) as run:
+        status = run.process.wait(PATIENCE_S)
+    text = run.log
 
     assert 2 == status
     assert 1 == text.count("user or password is wrong")

@@ -1,6 +1,4 @@
-"""A worker whose model of words is slow on one text and hangs for ever on another.
-
-`python -m tests.worker.faulty`.
+"""A worker whose model of words goes wrong on some texts: `python -m tests.worker.faulty`.
 
 Everything else is the worker that ships, its settings from the environment.
 """
@@ -11,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from stream import logs, service
-from stream.errors import KcguardError
+from stream.errors import FatalError, KcguardError, ModelFaultError
 from stream.judge import Judge
 from stream.metrics import Metrics
 from stream.ports import Scored
@@ -19,18 +17,31 @@ from stream.settings import Settings
 from tests import build
 from tests.fakes import WordScorer
 
-HANGS = "멈춤"
-SLOW = "욕 천천히"
+HANG = "멈춤"
+SLOW = "천천히"
+FAULT = "고장"
+SURPRISE = "뜻밖"
 
 
 class Faulty(WordScorer):
-    """Answers like its parent; late on a chunk that holds `SLOW`, never where it holds `HANGS`."""
+    """Answers like its parent, but for texts that hold one of the four words.
+
+    It hangs for ever, is ten seconds late, or fails in words that quote the text.
+    """
 
     def score(self, texts: Sequence[str]) -> Scored:
-        if HANGS in texts:
-            threading.Event().wait()
-        if SLOW in texts:
-            time.sleep(10)
+        for text in texts:
+            if HANG in text:
+                threading.Event().wait()
+            if SLOW in text:
+                time.sleep(10)
+            if SURPRISE in text:
+                try:
+                    raise ValueError(f"first cause: {text}")
+                except ValueError as error:
+                    raise RuntimeError(f"cannot run on {text!r}") from error
+            if FAULT in text:
+                raise ModelFaultError(f"no luck with {text!r}")
         return super().score(texts)
 
 
@@ -42,13 +53,14 @@ def judge(config: Settings, metrics: Metrics) -> Judge:
 
 
 def main() -> int:
+    """Run the worker; end as `stream.__main__` does."""
     config = Settings()
     logs.configure(config.log_level, config.log_format)
     try:
         return service.run(config, load_judge=judge)
     except KcguardError as error:
         print(error, file=sys.stderr)
-        return 1
+        return error.exit_code if isinstance(error, FatalError) else 1
 
 
 if __name__ == "__main__":

@@ -2,14 +2,8 @@
 
 import ctypes
 import json
-import os
 import signal
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,84 +15,25 @@ from tests import build
 from tests.fakes import MemoryBroker
 from tests.kafka.fixtures import make_topic
 from tests.kafka.server import SILENT, KafkaServer
-from tests.worker.faulty import HANGS, SLOW
-from tests.worker.test_process import ROOT, produce, read
+from tests.worker.faulty import HANG, SLOW
+from tests.worker.process import PATIENCE_S, Run, produce, read, started, wait_until
 from tests.worker.test_worker import TOPIC, cluster, committed, running, until
-
-PATIENCE_S = 120.0
-
-
-class Process:
-    """A worker under test: its log and its HTTP port."""
-
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.process = process
-        self._log = log
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace")
-
-    def get(self, path: str) -> tuple[int, str]:
-        """Return status and body of `path`; 0 while the worker does not listen."""
-        for word in self.log.split():
-            if word.endswith("/metrics") and word.startswith("http"):
-                try:
-                    with urllib.request.urlopen(word.removesuffix("/metrics") + path) as answer:
-                        return answer.status, answer.read().decode()
-                except urllib.error.HTTPError as error:
-                    with error:
-                        return error.code, error.read().decode()
-        return 0, ""
-
-    def wait_for(self, path: str, status: int) -> str:
-        """Return the body once `path` answers with `status`."""
-        found: list[str] = []
-
-        def answers() -> bool:
-            got, body = self.get(path)
-            found.append(body)
-            return got == status
-
-        wait_until(answers)
-        return found[-1]
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @contextmanager
-def worker(log: Path, servers: str, source: str, flags: str, **changes: str) -> Iterator[Process]:
+def worker(log: Path, servers: str, source: str, flags: str, **changes: str) -> Iterator[Run]:
     """Run `tests.worker.faulty` on topics of its own; kill what is left at the end."""
     settings = {
         "bootstrap_servers": servers,
         "group_id": f"group-of-{source}",
         "source_topic": source,
         "flags_topic": flags,
-        "http_port": "0",
         "stall_seconds": "1",
         "stop_seconds": "3",
         **changes,
     }
-    environment = {f"KCGUARD_{name.upper()}": text for name, text in settings.items()}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.faulty"],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            yield Process(process, log)
-        finally:
-            process.kill()
+    with started(log, ["tests.worker.faulty"], None, **settings) as run:
+        yield run
 
 
 @pytest.mark.kafka
@@ -110,8 +45,8 @@ def test_a_hung_model_turns_livez_red_and_cannot_hold_a_stop(
     with worker(tmp_path / "log", kafka, source, flags, stall_seconds="15") as run:
         produce(kafka, source, [(b"call", build.value("욕"))])
         read(kafka, flags, 1)
-        assert (200, "ok\n") == run.get("/livez")
-        produce(kafka, source, [(b"call", build.value(HANGS))])
+        assert (200, "ok\n") == run.ask("/livez")
+        produce(kafka, source, [(b"call", build.value(HANG))])
         body = run.wait_for("/livez", 503)
         wait_until(lambda: "in wait" in run.log)
         run.process.send_signal(signal.SIGTERM)
@@ -121,7 +56,7 @@ def test_a_hung_model_turns_livez_red_and_cannot_hold_a_stop(
     assert "thread model_0" in run.log
     assert 6 == status
     assert "not stopped within 3 s; 1 records in flight were not committed" in run.log
-    assert HANGS not in run.log
+    assert HANG not in run.log
 
 
 @pytest.mark.kafka
@@ -131,7 +66,7 @@ def test_a_second_signal_ends_at_once(
     """While a stop hangs, another SIGTERM ends the process without waiting for the deadline."""
     source, flags = topics(1), topics(1)
     with worker(tmp_path / "log", kafka, source, flags, stop_seconds="3600") as run:
-        produce(kafka, source, [(b"call", build.value(HANGS))])
+        produce(kafka, source, [(b"call", build.value(HANG))])
         run.wait_for("/livez", 503)
         run.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "finishing the chunk in flight" in run.log)
@@ -156,9 +91,9 @@ def test_a_silent_broker_turns_livez_red_and_cannot_hold_a_stop(
     source, flags = make_topic(admin), make_topic(admin)
     log = tmp_path / "log"
     with worker(log, servers, source, flags, stall_seconds="15") as run:
-        produce(servers, source, [(b"call", build.value(SLOW))])
+        produce(servers, source, [(b"call", build.value(f"욕 {SLOW}"))])
         # Frozen while the model is at work: then a flag is owed, and nobody takes it.
-        wait_until(lambda: "kcguard_chunk_records_count 1.0" in run.get("/metrics")[1])
+        wait_until(lambda: "kcguard_chunk_records_count 1.0" in run.ask("/metrics")[1])
         kafka_process.pause()
         try:
             body = run.wait_for("/livez", 503)
@@ -189,7 +124,7 @@ def test_an_idle_member_takes_over_when_another_dies(
             run.wait_for("/readyz", 200)
         produce(kafka, source, [(b"call", build.value("욕", utterance_id="first"))])
         read(kafka, flags, 1)
-        busy = one if 'kcguard_flags_total{label="abuse"} 1.0' in one.get("/metrics")[1] else two
+        busy = one if 'kcguard_flags_total{label="abuse"} 1.0' in one.ask("/metrics")[1] else two
         busy.process.kill()
         produce(kafka, source, [(b"call", build.value("욕", utterance_id="second"))])
         found = [json.loads(value)["utterance_id"] for value, _ in read(kafka, flags, 2)]

@@ -5,14 +5,8 @@ answers, is searched for it; that the flags and dead letters hold it shows that 
 """
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,15 +21,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from tests import build
-from tests.edges.test_http import get
 from tests.kafka.server import SILENT
-from tests.worker.quoting import FAULT, HANG, SURPRISE
-from tests.worker.test_faults import PATIENCE_S, wait_until
-from tests.worker.test_process import ROOT, produce, read
+from tests.worker.faulty import FAULT, HANG, SURPRISE
+from tests.worker.process import PATIENCE_S, produce, read, started, wait_until
 
 # ASCII, so that no escape in a log or a repr can hide it.
 CANARY = "zQ7canaryZ"
-PATHS = ("/metrics", "/livez", "/readyz", "/other")
 
 FLAGGED = [
     build.value(f"씨발 {CANARY} 빨리 보내라", utterance_id="plain"),
@@ -60,52 +51,8 @@ DEAD = [
 ]
 
 
-@dataclass(frozen=True)
-class Run:
-    """A worker under test."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def log(self) -> str:
-        return self.output.read_text(encoding="utf-8", errors="replace")
-
-    def ask(self, path: str) -> tuple[int, str]:
-        """Return status and body of `path`, once the log has said where the port is."""
-        address = re.search(r"http://[0-9.:]+", self.log)
-        assert address is not None
-        return get(address[0] + path)
-
-    def answers(self) -> str:
-        """Return what every path of the port answers."""
-        found = [self.ask(path) for path in PATHS]
-        assert {200, 404, 503} >= {status for status, _ in found}
-        return "\n".join(body for _, body in found)
-
-
-@contextmanager
-def started(log: Path, module: Sequence[str], **settings: str) -> Iterator[Run]:
-    """Run a worker with its most verbose log in `log`; kill what is left at the end.
-
-    Python's own debug modes are on as well: asyncio's prints what tasks hold.
-    """
-    settings = {"http_port": "0", "log_level": "debug", **settings}
-    environment = {f"KCGUARD_{name.upper()}": text for name, text in settings.items()}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", *module],
-            cwd=ROOT,
-            env={**os.environ, **environment, "PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            yield Run(process, log)
-        finally:
-            process.kill()
+# asyncio's debug mode prints what tasks hold.
+DEBUG = {"PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"}
 
 
 def let_in(servers: str, topic: str, oldest_ms: int) -> None:
@@ -140,6 +87,7 @@ def test_the_worker_that_ships_tells_no_transcript(
     with started(
         tmp_path / "log",
         ["stream", "run"],
+        DEBUG,
         bootstrap_servers=kafka,
         group_id=f"group-of-{source}",
         source_topic=source,
@@ -178,7 +126,8 @@ def test_a_model_that_fails_or_hangs_tells_no_transcript(
     produce(kafka, source, [(b"call", value) for value in (*faults, build.value(f"욕 {CANARY}"))])
     with started(
         tmp_path / "log",
-        ["tests.worker.quoting"],
+        ["tests.worker.faulty"],
+        DEBUG,
         bootstrap_servers=kafka,
         group_id=f"group-of-{source}",
         source_topic=source,
@@ -219,7 +168,8 @@ def test_an_error_that_nobody_foresaw_tells_no_transcript(
     produce(kafka, source, [(b"call", build.value(text)) for text in texts])
     with started(
         tmp_path / "log",
-        ["tests.worker.quoting"],
+        ["tests.worker.faulty"],
+        DEBUG,
         bootstrap_servers=kafka,
         group_id=f"group-of-{source}",
         source_topic=source,
@@ -233,5 +183,5 @@ def test_an_error_that_nobody_foresaw_tells_no_transcript(
     assert CANARY in json.loads(flag)["text"]
     assert 7 == status
     assert "RuntimeError" in run.log
-    assert "quoting.py:" in run.log
+    assert "faulty.py:" in run.log
     assert CANARY not in run.log

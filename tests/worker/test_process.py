@@ -1,69 +1,18 @@
 """The worker as a process, on a real Kafka, with the shipped bundle."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests import build
 from tests.unit.test_schema import BAD_RECORDS
+from tests.worker.process import produce, read, started
 
-ROOT = Path(__file__).parents[2]
+WORKER = ("stream", "run")
 SECRET = "비밀번호일이삼사"
-
-
-@contextmanager
-def worker(log: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the worker with the most verbose log in `log`; kill what is left at the end."""
-    environment = {f"KCGUARD_{name.upper()}": text for name, text in settings.items()}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "stream", "run"],
-            cwd=ROOT,
-            env={**os.environ, "KCGUARD_LOG_LEVEL": "debug", **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def produce(servers: str, topic: str, records: list[tuple[bytes | None, bytes | None]]) -> None:
-    producer = Producer({"bootstrap.servers": servers, "message.max.bytes": 4_000_000})
-    for key, value in records:
-        producer.produce(topic, value, key)
-    assert 0 == producer.flush(60)
-
-
-def read(servers: str, topic: str, count: int) -> list[tuple[bytes, dict[str, bytes]]]:
-    """Return the values and headers of the first `count` records of a one-partition topic."""
-    consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "reader", "enable.auto.commit": False}
-    )
-    consumer.assign([TopicPartition(topic, 0, 0)])
-    found: list[tuple[bytes, dict[str, bytes]]] = []
-    try:
-        while len(found) < count:
-            message = consumer.poll(90)
-            assert message is not None, f"{len(found)} of {count} records came"
-            assert message.error() is None
-            headers = cast("list[tuple[str, bytes]]", message.headers() or [])
-            found.append((message.value() or b"", dict(headers)))
-    finally:
-        consumer.close()
-    return found
 
 
 @pytest.mark.kafka
@@ -89,20 +38,19 @@ def test_bad_and_good_records_end_where_they_should(
             (b"call", last),
         ],
     )
-    log = tmp_path / "worker.log"
-    with worker(
-        log,
+    with started(
+        tmp_path / "worker.log",
+        WORKER,
         bootstrap_servers=kafka,
         group_id=f"group-of-{source}",
         source_topic=source,
         flags_topic=flags,
         dead_letters_topic=dead,
-        http_port="0",
-    ) as process:
+    ) as run:
         flagged = [json.loads(value) for value, _ in read(kafka, flags, 2)]
         letters = read(kafka, dead, len(bad) + 2)
-        process.send_signal(signal.SIGTERM)
-        status = process.wait(60)
+        run.process.send_signal(signal.SIGTERM)
+        status = run.process.wait(60)
 
     assert ["첫째", "셋째"] == [flag["utterance_id"] for flag in flagged]
     assert ["욕설", "성희롱"] == [flag["label"] for flag in flagged]
@@ -115,15 +63,14 @@ def test_bad_and_good_records_end_where_they_should(
         headers["kcguard.dlq.disposition"].decode() for _, headers in letters
     ]
     assert 0 == status
-    assert SECRET not in log.read_text(encoding="utf-8")
-    assert "씨발" not in log.read_text(encoding="utf-8")
+    assert SECRET not in run.log
+    assert "씨발" not in run.log
 
 
 def test_no_kafka_is_one_clear_line(tmp_path: Path) -> None:
     """A broker that is not there ends with status 2 and names the setting."""
-    log = tmp_path / "worker.log"
-    with worker(log, bootstrap_servers="127.0.0.1:1", http_port="0") as process:
-        status = process.wait(120)
+    with started(tmp_path / "worker.log", WORKER, bootstrap_servers="127.0.0.1:1") as run:
+        status = run.process.wait(120)
 
     assert 2 == status
-    assert "check KCGUARD_BOOTSTRAP_SERVERS" in log.read_text(encoding="utf-8")
+    assert "check KCGUARD_BOOTSTRAP_SERVERS" in run.log
