@@ -32,7 +32,8 @@ from aiokafka.errors import (
 from stream.access import Access
 from stream.closing import close_consumer, close_producer
 from stream.errors import ConfigurationError, TransientError
-from stream.ports import Chunk, Message, Place, Record
+from stream.ports import Chunk, Message
+from stream.wire import received, send
 
 log = logging.getLogger(__name__)
 
@@ -165,18 +166,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             timeout_ms=int(self._config.poll_seconds * 1000),
             max_records=self._config.max_chunk_records,
         )
-        records = [
-            Record(
-                Place(message.topic, message.partition),
-                message.offset,
-                message.timestamp,
-                message.key,
-                message.value,
-                tuple((name, value or b"") for name, value in message.headers),
-            )
-            for messages in fetched.values()
-            for message in messages
-        ]
+        records = received(message for messages in fetched.values() for message in messages)
         # Read here and not before: getmany() hands records out in one step with this line, and none
         # while partitions change hands, so they are of the assignment that this generation names.
         return Chunk(records, self._generation)
@@ -235,17 +225,7 @@ class KafkaBroker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
             async with asyncio.timeout(self._config.publish_seconds):
                 if self._producer is None:
                     self._producer = await self._new_producer()
-                # Sent one after another: the order within a key is the order of `messages`.
-                acknowledgements = [
-                    await self._producer.send(
-                        message.topic,
-                        key=message.key,
-                        value=message.value,
-                        headers=list(message.headers),
-                    )
-                    for message in messages
-                ]
-                await asyncio.gather(*acknowledgements)
+                await send(self._producer, messages)
         except MessageSizeTooLargeError as error:
             # No retry makes it smaller, and the chunk behind it would wait for ever.
             raise ConfigurationError(

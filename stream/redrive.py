@@ -20,7 +20,8 @@ from stream.access import Access
 from stream.closing import close_consumer, close_producer
 from stream.deadletters import FOREIGN, Cause, Count, Route, counted, read_letter, take
 from stream.errors import ConfigurationError, KcguardError, TransientError
-from stream.ports import Chunk, Message, Place, Record
+from stream.ports import Chunk, Message, Record
+from stream.wire import received, send
 
 
 @dataclass(frozen=True)
@@ -164,19 +165,12 @@ class Redriver:
                 fetched = await consumer.getmany(
                     *left, timeout_ms=500, max_records=self._config.chunk_records
                 )
-                records = [
-                    Record(
-                        Place(message.topic, message.partition),
-                        message.offset,
-                        message.timestamp,
-                        message.key,
-                        message.value,
-                        tuple((name, value or b"") for name, value in message.headers),
-                    )
+                records = received(
+                    message
                     for place, messages in fetched.items()
                     for message in messages
                     if message.offset < ends[place]
-                ]
+                )
                 if records:
                     return records
         return []
@@ -184,11 +178,7 @@ class Redriver:
     async def _publish(self, producer: Any, messages: Sequence[Message]) -> None:
         """Return once every message is acknowledged by all replicas, in order per key."""
         async with self._step("write to the source and the parking topic"):
-            sent = [
-                await producer.send(m.topic, key=m.key, value=m.value, headers=list(m.headers))
-                for m in messages
-            ]
-            await asyncio.gather(*sent)
+            await send(producer, messages)
 
     async def _commit(self, consumer: Any, taken: Sequence[Record]) -> None:
         committable = Chunk(taken, generation=0).committable
